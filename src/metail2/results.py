@@ -1,0 +1,89 @@
+"""The small frozen dataclasses that results are made of, and the Result protocol that plots and reports read.
+
+The three tables are the interface of every result (column names are fixed):
+
+``tidy()``     one row a coefficient: ``term estimate se statistic df p_value ci_lower ci_upper``
+``glance()``   one row a model: the columns of `GLANCE_COLUMNS`, then the model's own
+``studies()``  one row a study: the columns of `STUDY_COLUMNS`, then the measure's input columns
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import pandas as pd
+
+TIDY_COLUMNS = ("term", "estimate", "se", "statistic", "df", "p_value", "ci_lower", "ci_upper")
+GLANCE_COLUMNS = tuple(
+    "k p measure method test tau2 tau2_se i2 i2_q h2 q q_df q_p qm qm_df qm_p r2 log_likelihood deviance aic bic aicc "
+    "pi_lower pi_upper pi_method status status_reason".split()
+)
+STUDY_COLUMNS = ("study", "yi", "vi", "ci_lower", "ci_upper", "weight", "fitted", "residual", "group", "state")
+
+STATUS = {
+    "ok": "the model was fitted",
+    "one_study": "one study: its own interval is shown and nothing is pooled",
+    "zero_se": "all effects agree exactly: the Hartung–Knapp standard error is 0 and its test is undefined",
+}
+"""The closed list of ``status`` codes in `glance`, each with its meaning."""
+
+STUDY_STATES = {
+    "used": "in the model",
+    "missing": "left out: effect or variance is missing",
+    "missing_moderator": "left out: a moderator is missing",
+    "no_events": "in the totals, without weight: no event in either arm says nothing about a ratio",
+}
+"""The closed list of ``state`` codes in `studies`, each with its meaning."""
+
+
+@runtime_checkable
+class Result(Protocol):
+    """What plots, reports and exports need of a fitted model: its three tables, on the pooled scale."""
+
+    def tidy(self, exponentiate: bool = False) -> pd.DataFrame:
+        """One row a coefficient."""
+        ...
+
+    def glance(self) -> pd.DataFrame:
+        """One row: the model."""
+        ...
+
+    def studies(self) -> pd.DataFrame:
+        """One row a study."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HeterogeneityInterval:
+    """Confidence limits for τ² and what follows from it.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Limits for τ², on the squared scale of the effects.
+    tau_lower, tau_upper : float
+        Limits for τ.
+    i2_lower, i2_upper : float
+        Limits for I² (from τ²), percent.
+    h2_lower, h2_upper : float
+        Limits for H².
+    level : float
+        Confidence level, e.g. 0.95.
+    method : str
+        The method's code, e.g. ``"q_profile"``.
+    note : str
+        Empty, or why a limit is what it is (an empty confidence set is shown as 0 to 0).
+    """
+
+    lower: float
+    upper: float
+    tau_lower: float
+    tau_upper: float
+    i2_lower: float
+    i2_upper: float
+    h2_lower: float
+    h2_upper: float
+    level: float
+    method: str
+    note: str = ""

@@ -1,0 +1,95 @@
+"""Numbers and names as readers see them; the same words in the terminal, on pictures and in reports."""
+
+from __future__ import annotations
+
+import math
+
+MINUS = "−"
+
+TAU2_NAMES = {
+    "CE": "common effect (τ² = 0)",
+    "DL": "DerSimonian–Laird",
+    "HE": "Hedges",
+    "HS": "Hunter–Schmidt",
+    "HSk": "Hunter–Schmidt, small-sample corrected",
+    "SJ": "Sidik–Jonkman",
+    "ML": "maximum likelihood",
+    "REML": "restricted maximum likelihood",
+    "EB": "empirical Bayes",
+    "PM": "Paule–Mandel",
+    "PMM": "Paule–Mandel, median-unbiased",
+    "MH": "Mantel–Haenszel",
+    "PETO": "Peto",
+}
+TEST_NAMES = {
+    "z": "normal (z)",
+    "t": "t distribution",
+    "knapp_hartung": "Hartung–Knapp",
+    "knapp_hartung_adhoc": "Hartung–Knapp, ad hoc corrected",
+}
+PREDICTION_NAMES = {
+    "normal": "normal quantile",
+    "t_k1": "t, k − 1 df",
+    "hts": "Higgins–Thompson–Spiegelhalter, t with k − 2 df",
+    "hk": "t, k − 1 df, Hartung–Knapp SE",
+}
+
+
+def number(value: float, digits: int = 2) -> str:
+    """Write `value` with `digits` decimals, and more where it would read as zero; a true minus sign.
+
+    >>> number(-0.071)
+    '−0.07'
+    >>> number(0.00071)
+    '0.00071'
+    """
+    if math.isnan(value):
+        return "not estimable"
+    if math.isinf(value):
+        return "∞" if value > 0 else f"{MINUS}∞"
+    size = abs(value)
+    if size >= 1e5 or 0 < size < 1e-4:
+        text = f"{value:.{digits}e}"
+    elif 0 < size < 0.5 * 10**-digits:
+        text = f"{value:.2g}"
+    else:
+        text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("-")
+    return text.replace("-", MINUS)
+
+
+def interval(lower: float, upper: float, digits: int = 2) -> str:
+    """Write an interval as "lower to upper"."""
+    return f"{number(lower, digits)} to {number(upper, digits)}"
+
+
+def estimate_interval(estimate: float, lower: float, upper: float, digits: int = 2) -> str:
+    """Write an estimate with its interval, "1.34 (0.90 to 2.01)"; a missing one in words."""
+    if math.isnan(estimate):
+        return "not estimable"
+    if math.isnan(lower) or math.isnan(upper):
+        return f"{number(estimate, digits)} (no interval)"
+    return f"{number(estimate, digits)} ({interval(lower, upper, digits)})"
+
+
+def p_value(value: float) -> str:
+    """Write an exact P value: "P = 0.052", "P = 2.3e−26"."""
+    if math.isnan(value):
+        return "P not defined"
+    if value == 0:
+        return "P = 0"
+    if value > 0.995:
+        return "P > 0.99"
+    text = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+    return f"P = {text.replace('-', MINUS)}"
+
+
+def percent(value: float, digits: int = 1) -> str:
+    """Write a percentage with its sign, "36.0 %"."""
+    return "not defined" if math.isnan(value) else f"{number(value, digits)} %"
+
+
+def listed(items: list[str]) -> str:
+    """Join names as a sentence does: "a", "a and b", "a, b and c"."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

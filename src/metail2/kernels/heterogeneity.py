@@ -1,0 +1,80 @@
+"""How much studies differ: Q, I², H², and the Q-profile interval for τ²."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import chdtri
+
+from metail2.kernels.inference import chi2_upper
+from metail2.kernels.tau2 import solve_q
+from metail2.kernels.wls import weighted_fit
+from metail2.registry import Registry
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Heterogeneity:
+    """Cochran's Q and the typical within-study variance, shape (...).
+
+    Attributes
+    ----------
+    q, p_value : ndarray
+        Residual weighted sum of squares with weights 1/v, and its χ² tail with `df` degrees of freedom.
+    df : int
+        k − p.
+    typical_variance : ndarray
+        (k − p)/tr P, the typical sampling variance (Higgins & Thompson 2002).
+    """
+
+    q: Floats
+    df: int
+    p_value: Floats
+    typical_variance: Floats
+
+
+def heterogeneity(yi: Floats, vi: Floats, x: Floats) -> Heterogeneity:
+    """Compute Cochran's Q around the inverse-variance fit (Cochran 1954)."""
+    fit = weighted_fit(yi, 1 / vi, x)
+    df = int(x.shape[-2] - x.shape[-1])
+    q = fit.q()
+    return Heterogeneity(q, df, chi2_upper(q, df), df / fit.trace())
+
+
+def i2_from_tau2(tau2: Floats, typical_variance: Floats) -> Floats:
+    """I² = 100 τ²/(τ² + typical variance), percent."""
+    return np.asarray(100 * tau2 / (tau2 + typical_variance))
+
+
+def i2_from_q(q: Floats, df: float) -> Floats:
+    """I² = 100 max(0, (Q − df)/Q), percent (Higgins & Thompson 2002)."""
+    return np.asarray(100 * np.maximum(0, np.divide(q - df, q, out=np.zeros_like(q), where=q > 0)))
+
+
+def h2_from_tau2(tau2: Floats, typical_variance: Floats) -> Floats:
+    """H² = τ²/typical variance + 1."""
+    return np.asarray(tau2 / typical_variance + 1)
+
+
+Tau2Interval = Callable[[Floats, Floats, Floats, float], tuple[Floats, Floats]]
+"""``(yi, vi, x, level) → (lower, upper)`` for τ²."""
+
+TAU2_INTERVALS: Registry[Tau2Interval] = Registry("τ² interval")
+
+
+@TAU2_INTERVALS.register("q_profile")
+def q_profile(yi: Floats, vi: Floats, x: Floats, level: float) -> tuple[Floats, Floats]:
+    """Limits for τ² at which the generalised Q meets the χ² quantiles (Viechtbauer 2007).
+
+    The upper limit has no cap. Where even Q(0) lies below the lower quantile the confidence set is empty and both
+    limits are 0.
+    """
+    df = x.shape[-2] - x.shape[-1]
+    tail = (1 - level) / 2
+    lower, _ = solve_q(yi, vi, x, np.asarray(chdtri(df, tail)))
+    upper, _ = solve_q(yi, vi, x, np.asarray(chdtri(df, 1 - tail)))
+    return lower, upper

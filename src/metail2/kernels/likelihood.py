@@ -1,0 +1,190 @@
+"""The (restricted) log-likelihood of the normal–normal model as a function of τ², and its global maximum.
+
+Likelihoods of random-effects models can have several maxima when the variances differ by orders of magnitude. The
+score is therefore scanned from 0 to a value beyond which it is provably negative, on a grid that is linear below the
+smallest variance and logarithmic above it; each change of sign from + to − is polished by a safeguarded Newton method,
+and the highest maximum is taken. At τ² = 0 the sign of the score decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metail2.kernels.wls import WeightedFit, weighted_fit
+
+Floats = NDArray[np.float64]
+
+GRID_STEP = 0.25
+"""Spacing of the grid in log(1 + τ²/min v)."""
+BLOCK = 2_000_000
+"""Largest number of elements in one array of the scan."""
+MAX_STEPS = 100
+STEP = 1e-10
+"""Relative step at which Newton ends; as it converges quadratically, the error is then far below."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One of the two likelihoods: its value and its first two derivatives in τ².
+
+    Attributes
+    ----------
+    value : callable
+        ``(fit, x) → log-likelihood``, shape (...).
+    score : callable
+        ``fit → first derivative``.
+    score_slope : callable
+        ``fit → second derivative``.
+    """
+
+    value: Callable[[WeightedFit, Floats], Floats]
+    score: Callable[[WeightedFit], Floats]
+    score_slope: Callable[[WeightedFit], Floats]
+
+
+def log_likelihood(fit: WeightedFit, x: Floats) -> Floats:
+    """Ordinary log-likelihood at the weights of `fit`, shape (...)."""
+    k = fit.residual.shape[-1]
+    return np.asarray(-0.5 * (k * np.log(2 * np.pi) - np.log(fit.weights).sum(-1) + fit.q()))
+
+
+def restricted_log_likelihood(fit: WeightedFit, x: Floats) -> Floats:
+    """Restricted log-likelihood (Harville 1974, with the term ½ log |X′X|), shape (...)."""
+    p = x.shape[-1]
+    design = np.linalg.slogdet(np.swapaxes(x, -1, -2) @ x)[1]
+    return log_likelihood(fit, x) + 0.5 * (p * np.log(2 * np.pi) + design - fit.log_det())
+
+
+profile_ml = Profile(
+    log_likelihood,
+    lambda fit: 0.5 * (fit.q_slope() - fit.weights.sum(-1)),
+    lambda fit: 0.5 * (fit.weights**2).sum(-1) - fit.q_curvature(),
+)
+profile_reml = Profile(
+    restricted_log_likelihood,
+    lambda fit: 0.5 * (fit.q_slope() - fit.trace()),
+    lambda fit: 0.5 * fit.trace_product() - fit.q_curvature(),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Maximum:
+    """The global maximum over τ² ≥ 0, leading shape (...).
+
+    Attributes
+    ----------
+    tau2 : ndarray
+        Where it is.
+    iterations : int
+        Newton steps of the slowest bracket.
+    gradient : ndarray
+        τ² times the score there (0 on the boundary).
+    maxima : ndarray of int
+        Number of local maxima found, the boundary included.
+    """
+
+    tau2: Floats
+    iterations: int
+    gradient: Floats
+    maxima: NDArray[np.int64]
+
+
+def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
+    """Find the global maximum of a profile likelihood.
+
+    Parameters
+    ----------
+    profile : Profile
+        `profile_ml` or `profile_reml`.
+    yi, vi : ndarray, shape (..., k)
+        Effects and sampling variances.
+    x : ndarray, shape (k, p)
+        Design.
+    """
+    lead = np.broadcast_shapes(yi.shape[:-1], vi.shape[:-1])
+    y = np.broadcast_to(yi, lead + yi.shape[-1:]).reshape(-1, yi.shape[-1])
+    v = np.broadcast_to(vi, lead + vi.shape[-1:]).reshape(-1, vi.shape[-1])
+    grid = _grid(y, v, x)
+    score = _scan(profile, y, v, x, grid)
+    positive = score > 0
+    falls = positive[:-1] & ~positive[1:]
+    lane, point = np.nonzero(falls.T)
+    start = _Bracket(grid[point, lane], grid[point + 1, lane], score[point, lane], score[point + 1, lane])
+    root, steps, gradient = _polish(profile, y[lane], v[lane], x, start)
+    at_zero = np.nonzero(~positive[0])[0]
+    if at_zero.size:
+        zeros = np.zeros(at_zero.size)
+        lane, root = np.concatenate([at_zero, lane]), np.concatenate([zeros, root])
+        gradient = np.concatenate([zeros, gradient])
+    best = _highest(profile, y, v, x, lane, root)
+    return Maximum(root[best].reshape(lead), steps, gradient[best].reshape(lead), np.bincount(lane).reshape(lead))
+
+
+@dataclass(frozen=True, slots=True)
+class _Bracket:
+    """Neighbouring grid points between which the score falls through 0, and the score at both; shape (brackets,)."""
+
+    low: Floats
+    high: Floats
+    score_low: Floats
+    score_high: Floats
+
+
+def _grid(y: Floats, v: Floats, x: Floats) -> Floats:
+    """Values of τ² to scan, shape (points, lanes): from 0 to where the score must be negative.
+
+    For both likelihoods y′PPy ≤ RSS/(τ² + min v)² and the trace term is at least (k − p)/(τ² + max v), so the score
+    is negative once τ⁴ > s²(τ² + max v), s² being the unweighted residual variance.
+    """
+    df = x.shape[-2] - x.shape[-1]
+    s2 = weighted_fit(y, np.ones_like(v), x).q() / df
+    last = 1.01 * (s2 / 2 + np.sqrt(s2 * s2 / 4 + s2 * v.max(-1)))
+    smallest = v.min(-1)
+    span = np.log1p(last / smallest)
+    points = int(np.ceil(span.max() / GRID_STEP)) + 2
+    return np.asarray(smallest * np.expm1(np.linspace(0, 1, points)[:, None] * span))
+
+
+def _scan(profile: Profile, y: Floats, v: Floats, x: Floats, grid: Floats) -> Floats:
+    """Score at every grid point, shape (points, lanes), in blocks that bound the memory."""
+    rows = max(1, BLOCK // y.size)
+    blocks = [
+        profile.score(weighted_fit(y, 1 / (v + grid[i : i + rows, :, None]), x)) for i in range(0, len(grid), rows)
+    ]
+    return np.concatenate(blocks)
+
+
+def _polish(profile: Profile, y: Floats, v: Floats, x: Floats, start: _Bracket) -> tuple[Floats, int, Floats]:
+    """Newton's method on the score, one bracket a row, begun at the secant and bisecting where a step would leave."""
+    low, high = start.low, start.high
+    tau2 = low + (high - low) * start.score_low / (start.score_low - start.score_high)
+    score, step_number = np.zeros_like(tau2), 0
+    while step_number < MAX_STEPS and tau2.size:
+        step_number += 1
+        fit = weighted_fit(y, 1 / (v + tau2[:, None]), x)
+        score = profile.score(fit)
+        rising = score > 0
+        low, high = np.where(rising, tau2, low), np.where(rising, high, tau2)
+        slope = profile.score_slope(fit)
+        newton = tau2 - np.divide(score, slope, out=np.full_like(score, np.inf), where=slope < 0)
+        following = np.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high))
+        done = np.abs(following - tau2) <= STEP * following
+        tau2 = following
+        if done.all():
+            break
+    return tau2, step_number, tau2 * score
+
+
+def _highest(
+    profile: Profile, y: Floats, v: Floats, x: Floats, lane: NDArray[np.int64], tau2: Floats
+) -> NDArray[np.int64]:
+    """Index of the highest candidate maximum of every lane, in the order of the lanes (the smaller τ² on a tie)."""
+    if len(lane) == len(y):
+        return np.argsort(lane)
+    height = profile.value(weighted_fit(y[lane], 1 / (v[lane] + tau2[:, None]), x), x)
+    ranked = np.lexsort((tau2, -height, lane))
+    return ranked[np.unique(lane[ranked], return_index=True)[1]]

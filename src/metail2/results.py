@@ -15,21 +15,25 @@ from typing import Protocol, runtime_checkable
 import pandas as pd
 
 TIDY_COLUMNS = ("term", "estimate", "se", "statistic", "df", "p_value", "ci_lower", "ci_upper")
-GLANCE_COLUMNS = tuple(
-    "k p measure method test tau2 tau2_se i2 i2_q h2 q q_df q_p qm qm_df qm_p r2 log_likelihood deviance aic bic aicc "
-    "pi_lower pi_upper pi_method status status_reason".split()
-)
+GLANCE_COLUMNS = (
+    "k", "p", "measure", "method", "test", "tau2", "tau2_se", "i2", "i2_q", "h2", "q", "q_df", "q_p", "qm", "qm_df",
+    "qm_p", "r2", "log_likelihood", "deviance", "aic", "bic", "aicc", "pi_lower", "pi_upper", "pi_method", "status",
+    "status_reason",
+)  # fmt: skip
 STUDY_COLUMNS = ("study", "yi", "vi", "ci_lower", "ci_upper", "weight", "fitted", "residual", "group", "state")
 
 STATUS = {
     "ok": "the model was fitted",
     "one_study": "one study: its own interval is shown and nothing is pooled",
+    "not_pooled": "studies are shown side by side and not pooled",
+    "undefined": "the pooled estimate is undefined for these tables",
     "zero_se": "all effects agree exactly: the Hartung–Knapp standard error is 0 and its test is undefined",
 }
 """The closed list of ``status`` codes in `glance`, each with its meaning."""
 
 STUDY_STATES = {
     "used": "in the model",
+    "shown": "shown, not pooled",
     "missing": "left out: effect or variance is missing",
     "missing_moderator": "left out: a moderator is missing",
     "no_events": "in the totals, without weight: no event in either arm says nothing about a ratio",

@@ -1,102 +1,10 @@
-"""The registry of effect measures: what each needs, on which scale it is pooled, how it is shown, and who proposed it."""
+"""The filled registry of measures: importing a family's module registers its measures, in this order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from metail2.effects import change, generic, person_time, proportions, two_by_two, two_means
+from metail2.effects.definition import MEASURES, Family, Measure
 
-import numpy as np
-from numpy.typing import NDArray
+FAMILIES = (two_by_two, person_time, two_means, change, proportions, generic)
 
-from metail2.effects.transforms import TRANSFORMS, Transform
-from metail2.registry import Registry
-
-Floats = NDArray[np.float64]
-Compute = Callable[..., tuple[Floats, Floats]]
-"""``(columns…, vtype=…) → (yi, vi)``: arrays of shape (k,) in, two arrays of shape (k,) out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """What measures of one kind of data share.
-
-    Attributes
-    ----------
-    name : str
-        Key, e.g. ``"two_by_two"``.
-    columns : tuple of tuple of str
-        The sets of columns that may be given, the preferred one first.
-    prepare : callable
-        ``(columns, measure, options) → columns for compute``: validates counts, corrects zero cells.
-    """
-
-    name: str
-    columns: tuple[tuple[str, ...], ...]
-    prepare: Callable[[Mapping[str, Floats], Any, Any], dict[str, Floats]]
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One effect measure.
-
-    Attributes
-    ----------
-    code : str
-        The field's code, e.g. ``"RR"``.
-    name : str
-        In words, e.g. ``"risk ratio"``.
-    family : Family
-        Kind of data, its columns and its checks.
-    compute : callable
-        Columns to ``(yi, vi)``.
-    scale : str
-        The pooled scale in words, e.g. ``"log risk ratio"``.
-    transform : Transform
-        From the pooled to the displayed scale.
-    null : float
-        Value of no effect on the pooled scale; NaN where there is none (a single proportion).
-    citation : str
-        Source of the estimator and its variance.
-    vtypes : tuple of str
-        Codes of the variances that may be chosen, the default first.
-    add : float
-        Default added to zero cells (counts only).
-    """
-
-    code: str
-    name: str
-    family: Family
-    compute: Compute
-    scale: str
-    transform: Transform
-    null: float
-    citation: str
-    vtypes: tuple[str, ...]
-    add: float
-
-
-MEASURES: Registry[Measure] = Registry("measure")
-
-
-def measure(
-    code: str,
-    name: str,
-    family: Family,
-    *,
-    citation: str,
-    scale: str | None = None,
-    transform: str = "identity",
-    null: float = 0.0,
-    vtypes: tuple[str, ...] = ("LS",),
-    add: float = 0.5,
-) -> Callable[[Compute], Compute]:
-    """Register the decorated function as the measure `code`; see `Measure` for the meaning of each argument."""
-
-    def register(compute: Compute) -> Compute:
-        MEASURES.add(
-            code, Measure(code, name, family, compute, scale or name, TRANSFORMS[transform], null, citation, vtypes, add)
-        )
-        return compute
-
-    return register
+__all__ = ["FAMILIES", "MEASURES", "Family", "Measure"]

@@ -84,11 +84,22 @@ def _same(values: Any) -> Any:
 for _transform in (
     Transform("identity", "", _same, _same),
     Transform("exp", "ratio", np.exp, np.log, log_axis=True),
-    Transform("percent_change", "percentage change", lambda t: 100 * np.expm1(t), lambda p: np.log1p(p / 100), True, " %"),
-    Transform("percent_reduction", "percentage reduction", lambda t: -100 * np.expm1(-t), lambda p: -np.log1p(-p / 100), True, " %"),
+    Transform(
+        "percent_change", "percentage change", lambda t: 100 * np.expm1(t), lambda p: np.log1p(p / 100), True, " %"
+    ),
+    Transform(
+        "percent_reduction",
+        "percentage reduction",
+        lambda t: -100 * np.expm1(-t),
+        lambda p: -np.log1p(-p / 100),
+        True,
+        " %",
+    ),
     Transform("percent", "percentage points", lambda t: 100 * t, lambda p: p / 100, unit=" %"),
     Transform("logistic", "proportion", expit, logit),
-    Transform("sine_squared", "proportion", lambda t: np.sin(np.clip(t, 0, np.pi / 2)) ** 2, lambda p: np.arcsin(np.sqrt(p))),
+    Transform(
+        "sine_squared", "proportion", lambda t: np.sin(np.clip(t, 0, np.pi / 2)) ** 2, lambda p: np.arcsin(np.sqrt(p))
+    ),
     Transform("tanh", "correlation", np.tanh, np.arctanh),
 ):
     TRANSFORMS.add(_transform.code, _transform)

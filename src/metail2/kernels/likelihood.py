@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metail2.kernels.wls import WeightedFit, weighted_fit
+from metail2.kernels.wls import WeightedFit, dot, fitter, weighted_fit
 
 Floats = NDArray[np.float64]
 
-GRID_STEP = 0.25
+GRID_STEP = 0.5
 """Spacing of the grid in log(1 + τ²/min v)."""
 BLOCK = 2_000_000
 """Largest number of elements in one array of the scan."""
@@ -29,21 +29,30 @@ STEP = 1e-10
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One of the two likelihoods: its value and its first two derivatives in τ².
+    """One of the two likelihoods; its score is ½(y′PPy − trace).
 
     Attributes
     ----------
     value : callable
         ``(fit, x) → log-likelihood``, shape (...).
-    score : callable
-        ``fit → first derivative``.
-    score_slope : callable
-        ``fit → second derivative``.
+    trace, trace_slope : callable
+        ``fit → the trace term`` of the score, and minus its derivative in τ².
     """
 
     value: Callable[[WeightedFit, Floats], Floats]
-    score: Callable[[WeightedFit], Floats]
-    score_slope: Callable[[WeightedFit], Floats]
+    trace: Callable[[WeightedFit], Floats]
+    trace_slope: Callable[[WeightedFit], Floats]
+
+    def excess(self, fit: WeightedFit) -> Floats:
+        """1 − trace/y′PPy: zero where the score is, with its sign, but almost linear in τ²."""
+        slope = fit.q_slope()
+        return 1 - np.divide(self.trace(fit), slope, out=np.full_like(slope, np.inf), where=slope > 0)
+
+    def newton(self, fit: WeightedFit) -> tuple[Floats, Floats]:
+        """Return the excess and the Newton step for it, shape (...)."""
+        trace, slope = self.trace(fit), fit.q_slope()
+        fall = 2 * trace * fit.q_curvature() - self.trace_slope(fit) * slope
+        return 1 - trace / slope, slope * (slope - trace) / fall
 
 
 def log_likelihood(fit: WeightedFit, x: Floats) -> Floats:
@@ -56,19 +65,11 @@ def restricted_log_likelihood(fit: WeightedFit, x: Floats) -> Floats:
     """Restricted log-likelihood (Harville 1974, with the term ½ log |X′X|), shape (...)."""
     p = x.shape[-1]
     design = np.linalg.slogdet(np.swapaxes(x, -1, -2) @ x)[1]
-    return log_likelihood(fit, x) + 0.5 * (p * np.log(2 * np.pi) + design - fit.log_det())
+    return np.asarray(log_likelihood(fit, x) + 0.5 * (p * np.log(2 * np.pi) + design - fit.log_det()))
 
 
-profile_ml = Profile(
-    log_likelihood,
-    lambda fit: 0.5 * (fit.q_slope() - fit.weights.sum(-1)),
-    lambda fit: 0.5 * (fit.weights**2).sum(-1) - fit.q_curvature(),
-)
-profile_reml = Profile(
-    restricted_log_likelihood,
-    lambda fit: 0.5 * (fit.q_slope() - fit.trace()),
-    lambda fit: 0.5 * fit.trace_product() - fit.q_curvature(),
-)
+profile_ml = Profile(log_likelihood, lambda fit: fit.weights.sum(-1), lambda fit: dot(fit.weights, fit.weights))
+profile_reml = Profile(restricted_log_likelihood, lambda fit: fit.trace(), lambda fit: fit.trace_product())
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +110,11 @@ def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
     y = np.broadcast_to(yi, lead + yi.shape[-1:]).reshape(-1, yi.shape[-1])
     v = np.broadcast_to(vi, lead + vi.shape[-1:]).reshape(-1, vi.shape[-1])
     grid = _grid(y, v, x)
-    score = _scan(profile, y, v, x, grid)
-    positive = score > 0
+    excess = _scan(profile, y, v, x, grid)
+    positive = excess > 0
     falls = positive[:-1] & ~positive[1:]
     lane, point = np.nonzero(falls.T)
-    start = _Bracket(grid[point, lane], grid[point + 1, lane], score[point, lane], score[point + 1, lane])
+    start = _Bracket(grid[point, lane], grid[point + 1, lane], excess[point, lane], excess[point + 1, lane])
     root, steps, gradient = _polish(profile, y[lane], v[lane], x, start)
     at_zero = np.nonzero(~positive[0])[0]
     if at_zero.size:
@@ -126,12 +127,12 @@ def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
 
 @dataclass(frozen=True, slots=True)
 class _Bracket:
-    """Neighbouring grid points between which the score falls through 0, and the score at both; shape (brackets,)."""
+    """Neighbouring grid points between which the score falls through 0, and the excess at both; shape (brackets,)."""
 
     low: Floats
     high: Floats
-    score_low: Floats
-    score_high: Floats
+    excess_low: Floats
+    excess_high: Floats
 
 
 def _grid(y: Floats, v: Floats, x: Floats) -> Floats:
@@ -150,33 +151,31 @@ def _grid(y: Floats, v: Floats, x: Floats) -> Floats:
 
 
 def _scan(profile: Profile, y: Floats, v: Floats, x: Floats, grid: Floats) -> Floats:
-    """Score at every grid point, shape (points, lanes), in blocks that bound the memory."""
-    rows = max(1, BLOCK // y.size)
-    blocks = [
-        profile.score(weighted_fit(y, 1 / (v + grid[i : i + rows, :, None]), x)) for i in range(0, len(grid), rows)
-    ]
+    """Excess at every grid point, shape (points, lanes), in blocks that bound the memory."""
+    rows, fit = max(1, BLOCK // y.size), fitter(x)
+    blocks = [profile.excess(fit(y, 1 / (v + grid[i : i + rows, :, None]))) for i in range(0, len(grid), rows)]
     return np.concatenate(blocks)
 
 
 def _polish(profile: Profile, y: Floats, v: Floats, x: Floats, start: _Bracket) -> tuple[Floats, int, Floats]:
-    """Newton's method on the score, one bracket a row, begun at the secant and bisecting where a step would leave."""
-    low, high = start.low, start.high
-    tau2 = low + (high - low) * start.score_low / (start.score_low - start.score_high)
-    score, step_number = np.zeros_like(tau2), 0
-    while step_number < MAX_STEPS and tau2.size:
-        step_number += 1
-        fit = weighted_fit(y, 1 / (v + tau2[:, None]), x)
-        score = profile.score(fit)
-        rising = score > 0
-        low, high = np.where(rising, tau2, low), np.where(rising, high, tau2)
-        slope = profile.score_slope(fit)
-        newton = tau2 - np.divide(score, slope, out=np.full_like(score, np.inf), where=slope < 0)
-        following = np.where((newton >= low) & (newton <= high), newton, 0.5 * (low + high))
+    """Newton's method on the excess, one bracket a row, begun at the secant and bisecting where a step would leave."""
+    low, high, fit = start.low, start.high, fitter(x)
+    share = start.excess_low / (start.excess_low - start.excess_high)
+    tau2 = low + (high - low) * np.where(np.isfinite(start.excess_high), share, 0.5)
+    gradient, steps = np.zeros_like(tau2), 0
+    while steps < MAX_STEPS and tau2.size:
+        steps += 1
+        found = fit(y, 1 / (v + tau2[:, None]))
+        excess, step = profile.newton(found)
+        low, high = np.where(excess > 0, tau2, low), np.where(excess > 0, high, tau2)
+        following = tau2 + step
+        following = np.where((following >= low) & (following <= high), following, 0.5 * (low + high))
         done = np.abs(following - tau2) <= STEP * following
+        gradient = 0.5 * tau2 * excess * found.q_slope()
         tau2 = following
         if done.all():
             break
-    return tau2, step_number, tau2 * score
+    return tau2, steps, gradient
 
 
 def _highest(

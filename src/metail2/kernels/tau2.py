@@ -3,7 +3,7 @@
 Every estimator takes effects and sampling variances of shape (..., k) and a design of shape (k, p), and returns a
 `Tau2Estimate` of leading shape (...). Estimates are never negative; nothing is capped from above.
 
-Sources: DerSimonian & Laird 1986 and DerSimonian & Kacker 2007 (DL, and moment estimators in general); Hedges 1983 (HE);
+Sources: DerSimonian & Laird 1986 and DerSimonian & Kacker 2007 (DL, moment estimators in general); Hedges 1983 (HE);
 Hunter & Schmidt 1990, Viechtbauer 2005 (HS, ML, REML and the standard errors); Sidik & Jonkman 2005 (SJ); Morris 1983
 (EB); Paule & Mandel 1982 (PM); Viechtbauer 2021 (median-unbiased PMM); Raudenbush 2009 (regression forms).
 """
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from metail2.kernels.likelihood import maximise, profile_ml, profile_reml
-from metail2.kernels.wls import WeightedFit, weighted_fit
+from metail2.kernels.wls import WeightedFit, fitter, weighted_fit
 from metail2.registry import Registry
 
 Floats = NDArray[np.float64]
@@ -35,7 +35,7 @@ class Tau2Estimate:
     iterations : int
         Steps of the slowest problem; 0 for closed forms.
     gradient : ndarray, shape (...)
-        Derivative of the criterion at the solution, in units of the solution (τ² times the score); NaN for closed forms.
+        Derivative of the criterion at the solution, τ² times the score; NaN for closed forms.
     maxima : ndarray of int, shape (...)
         Number of local maxima of the likelihood found (1 for estimators that are not likelihoods).
     """
@@ -151,14 +151,16 @@ def solve_q(yi: Floats, vi: Floats, x: Floats, target: Floats) -> tuple[Floats, 
     without overshooting. Where Q(0) is already below the target, τ² is 0.
     """
     tau2 = np.zeros(np.broadcast_shapes(yi.shape[:-1], vi.shape[:-1], np.shape(target)))
-    for step_number in range(1, MAX_STEPS + 1):
-        fit = weighted_fit(yi, 1 / (vi + tau2[..., None]), x)
-        q = fit.q()
-        rise = np.divide(q * (q - target), target * fit.q_slope(), out=np.zeros_like(tau2), where=q > target)
+    steps, fit = 0, fitter(x)
+    while steps < MAX_STEPS:
+        steps += 1
+        found = fit(yi, 1 / (vi + tau2[..., None]))
+        q = found.q()
+        rise = np.divide(q * (q - target), target * found.q_slope(), out=np.zeros_like(tau2), where=q > target)
         tau2 = tau2 + rise
         if (rise <= STEP * tau2).all():
             break
-    return tau2, step_number
+    return tau2, steps
 
 
 def _by_q(yi: Floats, vi: Floats, x: Floats, target: float) -> Tau2Estimate:

@@ -7,7 +7,9 @@ far the commonest, needs sums only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,7 +59,7 @@ class WeightedFit:
     def q_curvature(self) -> Floats:
         """y′PPPy = ½ d²Q/dτ⁴, shape (...)."""
         weighted = self.weights * self.scores
-        return dot(weighted, self.scores) - self._explained(weighted)
+        return dot(weighted, self.scores) - weighted.sum(-1) ** 2 * self._variance()
 
     def leverage(self) -> Floats:
         """Diagonal of QQ′, shape (..., k)."""
@@ -66,23 +68,20 @@ class WeightedFit:
     def trace(self, diagonal: Floats | None = None) -> Floats:
         """tr(M·D) for a diagonal D, by default W (giving tr P); shape (...)."""
         d = self.weights if diagonal is None else diagonal
-        return np.asarray(d.sum(-1) - dot(d, self.leverage()))
+        return np.asarray(d.sum(-1) - dot(d, self.weights) * self._variance())
 
     def trace_product(self, first: Floats | None = None, second: Floats | None = None) -> Floats:
         """tr(M·A·M·B) for diagonals A and B, by default W (giving tr PP); shape (...)."""
         a = self.weights if first is None else first
-        b = self.weights if second is None else second
-        product = a * b
-        return np.asarray(product.sum(-1) - 2 * dot(product, self.leverage()) + self._overlap(a, b))
+        b = a if second is None else second
+        product, w, variance = a * b, self.weights, self._variance()
+        inner_a = dot(a, w) * variance
+        inner_b = inner_a if b is a else dot(b, w) * variance
+        return np.asarray(product.sum(-1) - 2 * dot(product, w) * variance + inner_a * inner_b)
 
-    def _explained(self, values: Floats) -> Floats:
-        """Squared length of the part of W^(−½)·values that lies in the column space of √W·X."""
-        return np.asarray(values.sum(-1) ** 2 * self.covariance[..., 0, 0])
-
-    def _overlap(self, a: Floats, b: Floats) -> Floats:
-        """tr(QQ′·A·QQ′·B)."""
-        leverage = self.leverage()
-        return dot(a, leverage) * dot(b, leverage)
+    def _variance(self) -> Floats:
+        """Variance of a weighted mean, 1/Σw, shape (...)."""
+        return np.asarray(self.covariance[..., 0, 0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +107,25 @@ class DesignFit(WeightedFit):
         """Diagonal of QQ′, shape (..., k)."""
         return dot(self.basis, self.basis)
 
-    def _explained(self, values: Floats) -> Floats:
-        along = _transposed_product(self.basis, values / np.sqrt(self.weights))
-        return dot(along, along)
+    def q_curvature(self) -> Floats:
+        """y′PPPy = ½ d²Q/dτ⁴, shape (...)."""
+        weighted = self.weights * self.scores
+        along = _transposed_product(self.basis, np.sqrt(self.weights) * self.scores)
+        return dot(weighted, self.scores) - dot(along, along)
 
-    def _overlap(self, a: Floats, b: Floats) -> Floats:
-        transposed = np.swapaxes(self.basis, -1, -2)
+    def trace(self, diagonal: Floats | None = None) -> Floats:
+        """tr(M·D) for a diagonal D, by default W (giving tr P); shape (...)."""
+        d = self.weights if diagonal is None else diagonal
+        return np.asarray(d.sum(-1) - dot(d, self.leverage()))
+
+    def trace_product(self, first: Floats | None = None, second: Floats | None = None) -> Floats:
+        """tr(M·A·M·B) for diagonals A and B, by default W (giving tr PP); shape (...)."""
+        a = self.weights if first is None else first
+        b = a if second is None else second
+        product, transposed = a * b, np.swapaxes(self.basis, -1, -2)
         inner_a, inner_b = transposed @ (a[..., None] * self.basis), transposed @ (b[..., None] * self.basis)
-        return np.asarray((inner_a * inner_b).sum((-2, -1)))
+        overlap = (inner_a * inner_b).sum((-2, -1))
+        return np.asarray(product.sum(-1) - 2 * dot(product, self.leverage()) + overlap)
 
 
 def _transposed_product(matrix: Floats, values: Floats) -> Floats:
@@ -123,9 +133,11 @@ def _transposed_product(matrix: Floats, values: Floats) -> Floats:
     return np.asarray(np.einsum("...ij,...i->...j", matrix, values))
 
 
-def is_intercept(x: Floats) -> bool:
-    """Whether the design is a column of ones, for which sums replace the linear algebra."""
-    return x.shape[-1] == 1 and bool((x == 1).all())
+def fitter(x: Floats) -> Callable[[Floats, Floats], WeightedFit]:
+    """Return ``(y, weights) → WeightedFit`` for the design: sums for a column of ones, linear algebra for any other."""
+    if x.shape[-1] == 1 and bool((x == 1).all()):
+        return _mean_fit
+    return partial(_design_fit, x)
 
 
 def weighted_fit(y: Floats, weights: Floats, x: Floats) -> WeightedFit:
@@ -142,11 +154,17 @@ def weighted_fit(y: Floats, weights: Floats, x: Floats) -> WeightedFit:
     -------
     WeightedFit
     """
-    if is_intercept(x):
-        variance = 1 / weights.sum(-1, keepdims=True)
-        beta = dot(weights, y)[..., None] * variance
-        residual = y - beta
-        return WeightedFit(beta, variance[..., None], residual, weights, weights * residual)
+    return fitter(x)(y, weights)
+
+
+def _mean_fit(y: Floats, weights: Floats) -> WeightedFit:
+    variance = 1 / weights.sum(-1, keepdims=True)
+    beta = dot(weights, y)[..., None] * variance
+    residual = y - beta
+    return WeightedFit(beta, variance[..., None], residual, weights, weights * residual)
+
+
+def _design_fit(x: Floats, y: Floats, weights: Floats) -> WeightedFit:
     root = np.sqrt(weights)
     basis, triangle = np.linalg.qr(root[..., None] * x)
     inverse = np.linalg.inv(triangle)

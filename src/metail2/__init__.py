@@ -1,0 +1,61 @@
+"""Meta-analysis from printed figures to a report that can be defended; each public name is imported on first use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from metail2 import conversions as conversions
+    from metail2.effects.compute import effect_sizes as effect_sizes
+    from metail2.effects.effect_sizes import EffectSizes as EffectSizes
+    from metail2.effects.measures import MEASURES as MEASURES
+    from metail2.errors import MetailError as MetailError
+    from metail2.errors import MetailWarning as MetailWarning
+    from metail2.models.mantel_haenszel import MantelHaenszel as MantelHaenszel
+    from metail2.models.peto import Peto as Peto
+    from metail2.models.random_effects import RandomEffects as RandomEffects
+    from metail2.models.random_effects import pool as pool
+    from metail2.plots.forest import forest as forest
+    from metail2.records.catalogue import list_datasets as list_datasets
+    from metail2.records.catalogue import load_dataset as load_dataset
+    from metail2.records.harmonise import harmonise as harmonise
+    from metail2.records.reading import load_records as load_records
+    from metail2.records.reading import read_records as read_records
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "EffectSizes": "effects.effect_sizes",
+    "MEASURES": "effects.compute",
+    "MantelHaenszel": "models.mantel_haenszel",
+    "MetailError": "errors",
+    "MetailWarning": "errors",
+    "Peto": "models.peto",
+    "RandomEffects": "models.random_effects",
+    "conversions": "",
+    "effect_sizes": "effects.compute",
+    "forest": "plots.forest",
+    "harmonise": "records.harmonise",
+    "list_datasets": "records.catalogue",
+    "load_dataset": "records.catalogue",
+    "load_records": "records.reading",
+    "pool": "models.random_effects",
+    "read_records": "records.reading",
+}
+
+__all__ = sorted([*_HOME, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home on first use (PEP 562)."""
+    if name not in _HOME:
+        raise AttributeError(f"module 'metail2' has no attribute {name!r}")
+    home = _HOME[name]
+    value = getattr(import_module(f"metail2.{home}"), name) if home else import_module(f"metail2.{name}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

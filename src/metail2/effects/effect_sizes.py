@@ -1,0 +1,283 @@
+"""EffectSizes: the one shape in which effects reach a model, checked once, here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from metail2.effects.measures import MEASURES, Measure
+from metail2.errors import EffectSizeError
+from metail2.wording import listed
+
+Floats = NDArray[np.float64]
+
+TRAIL_COLUMNS = (
+    "study", "step", "quantity", "value", "records", "quotes", "conversion", "formula", "citation", "assumption",
+    "basis",
+)  # fmt: skip
+"""Columns of an audit trail: one row a step from printed figures to an effect; `basis` is "printed" or "assumed"."""
+
+
+@dataclass(frozen=True, eq=False)
+class EffectSizes:
+    """Effects with their sampling variances, and where they came from.
+
+    Build it with `EffectSizes.from_arrays`, `effect_sizes` or `harmonise`.
+
+    Attributes
+    ----------
+    yi, vi : ndarray, shape (k,)
+        Effects on the pooled scale and their sampling variances; NaN where one could not be computed.
+    measure : str
+        Code in `MEASURES`.
+    V : ndarray, shape (k, k), or None
+        Sampling covariance when effects share patients; None when they are independent.
+    inputs : mapping of str to array
+        The measure's input columns (counts, means …), each of shape (k,).
+
+    Notes
+    -----
+    Labels, moderators and trail are made when they are asked for: a fit of plain arrays needs none of them.
+    """
+
+    yi: Floats
+    vi: Floats
+    measure: str = "GEN"
+    V: Floats | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    _labels: tuple[str, ...] | None = None
+    _columns: pd.DataFrame | None = None
+    _trail: pd.DataFrame | None = None
+
+    def __post_init__(self) -> None:
+        MEASURES[self.measure]
+        _check_values(self)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        yi: ArrayLike,
+        vi: ArrayLike | None = None,
+        study: Iterable[object] | None = None,
+        moderators: Mapping[str, Any] | pd.DataFrame | None = None,
+        *,
+        V: ArrayLike | None = None,
+        measure: str = "GEN",
+    ) -> EffectSizes:
+        """Build effects from plain arrays.
+
+        Parameters
+        ----------
+        yi : array_like, shape (k,)
+            Effects on the scale they are to be pooled on (log for ratios).
+        vi : array_like, shape (k,), optional
+            Sampling variances, above 0; NaN or None marks a missing one.
+        study : iterable, optional
+            Labels; "study 1" … when left out.
+        moderators : mapping or DataFrame, optional
+            Columns of length k that a formula may name.
+        V : array_like, shape (k, k), optional
+            Full sampling covariance instead of `vi`, for effects that share patients.
+        measure : str, default "GEN"
+            Code in `MEASURES`; decides labels and the display transform.
+
+        Raises
+        ------
+        EffectSizeError
+            If lengths differ, an entry is not a number, or a variance is not above 0 and finite.
+        UnknownChoice
+            If `measure` is not registered.
+        """
+        effects = _vector(yi, "yi")
+        labels = _checked_labels(study, len(effects))
+        covariance = None if V is None else _covariance(V, len(effects))
+        if vi is None and covariance is None:
+            raise EffectSizeError("Sampling variances are missing: give vi (one variance an effect) or V.")
+        variances = np.diagonal(covariance).copy() if covariance is not None else _vector(vi, "vi")
+        _same_length(effects, variances, "vi")
+        table = None if moderators is None else _table(moderators, len(effects))
+        return cls(effects, variances, measure, covariance, {}, labels, table)
+
+    def __len__(self) -> int:
+        return len(self.yi)
+
+    @property
+    def definition(self) -> Measure:
+        """The registry entry of the measure."""
+        return MEASURES[self.measure]
+
+    @property
+    def study(self) -> tuple[str, ...]:
+        """Labels, in the order given; "study 1" … where none were given."""
+        return tuple(f"study {i}" for i in range(1, len(self) + 1)) if self._labels is None else self._labels
+
+    @property
+    def moderators(self) -> pd.DataFrame:
+        """Every column a formula may name, shape (k, columns)."""
+        return pd.DataFrame(index=range(len(self))) if self._columns is None else self._columns
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """The study labels and the measure's input columns, shape (k, columns)."""
+        return pd.DataFrame({"study": list(self.study), **self.inputs})
+
+    @property
+    def trail(self) -> pd.DataFrame:
+        """The audit trail: which printed figures, conversions and assumptions each effect rests on."""
+        return pd.DataFrame(columns=list(TRAIL_COLUMNS)) if self._trail is None else self._trail
+
+    @cached_property
+    def complete(self) -> NDArray[np.bool_]:
+        """Which effects have both a value and a variance, shape (k,)."""
+        return ~(np.isnan(self.yi) | np.isnan(self.vi))
+
+    def subset(self, mask: ArrayLike) -> EffectSizes:
+        """Keep the effects where `mask` (booleans, shape (k,)) is true, in their order."""
+        chosen = np.asarray(mask)
+        if chosen.dtype != bool or chosen.shape != (len(self),):
+            raise EffectSizeError(f"subset needs one True or False for each of the {len(self)} effects.")
+        kept = np.flatnonzero(chosen)
+        names = self.study
+        labels = tuple(names[i] for i in kept)
+        return replace(
+            self,
+            yi=self.yi[kept],
+            vi=self.vi[kept],
+            _labels=labels,
+            V=None if self.V is None else self.V[np.ix_(kept, kept)],
+            inputs={name: np.asarray(values)[kept] for name, values in self.inputs.items()},
+            _columns=None if self._columns is None else self._columns.iloc[kept].reset_index(drop=True),
+            _trail=None
+            if self._trail is None
+            else self._trail[self._trail["study"].isin(labels)].reset_index(drop=True),
+        )
+
+    def drop(self, i: int) -> EffectSizes:
+        """Leave out the effect at position `i` (0 is the first)."""
+        if not -len(self) <= i < len(self):
+            raise EffectSizeError(f"There is no effect at position {i}: there are {len(self)}.")
+        mask = np.ones(len(self), dtype=bool)
+        mask[i] = False
+        return self.subset(mask)
+
+    @staticmethod
+    def concat(parts: Sequence[EffectSizes]) -> EffectSizes:
+        """Join effects of one measure, in the order given; covariances stay within their part.
+
+        Raises
+        ------
+        EffectSizeError
+            If there is nothing to join, the measures differ, or a study appears in two parts.
+        """
+        if not parts:
+            raise EffectSizeError("There are no effects to join.")
+        measures = sorted({part.measure for part in parts})
+        if len(measures) > 1:
+            raise EffectSizeError(f"Effects of different measures cannot be joined: {', '.join(measures)}.")
+        labels = tuple(label for part in parts for label in part.study)
+        if repeated := _repeated(labels):
+            raise EffectSizeError(f"{listed(repeated)} would be entered twice; keep one of its effects.")
+        names = list(dict.fromkeys(name for part in parts for name in part.inputs))
+        return EffectSizes(
+            np.concatenate([part.yi for part in parts]),
+            np.concatenate([part.vi for part in parts]),
+            measures[0],
+            _joined_covariance(parts),
+            {name: np.concatenate([_input(part, name) for part in parts]) for name in names},
+            labels,
+            pd.concat([part.moderators for part in parts], ignore_index=True),
+            pd.concat([part.trail for part in parts], ignore_index=True),
+        )
+
+
+def _input(part: EffectSizes, name: str) -> NDArray[Any]:
+    return np.asarray(part.inputs[name]) if name in part.inputs else np.full(len(part), np.nan)
+
+
+def _joined_covariance(parts: Sequence[EffectSizes]) -> Floats | None:
+    if all(part.V is None for part in parts):
+        return None
+    joined = np.zeros((sum(map(len, parts)),) * 2)
+    start = 0
+    for part in parts:
+        block = slice(start, start + len(part))
+        joined[block, block] = np.diag(part.vi) if part.V is None else part.V
+        start += len(part)
+    return joined
+
+
+def _repeated(labels: Sequence[str]) -> list[str]:
+    return [label for i, label in enumerate(labels) if label in labels[:i]] if len(set(labels)) < len(labels) else []
+
+
+def _vector(values: Any, name: str) -> Floats:
+    try:
+        array = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        bad = next((v for v in np.ravel(np.asarray(values, dtype=object)) if not _is_number(v)), values)
+        raise EffectSizeError(f"{name} must hold numbers, but {bad!r} is not one.") from None
+    if array.ndim != 1:
+        raise EffectSizeError(f"{name} must be one-dimensional, but its shape is {array.shape}.")
+    return array
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value is None
+    return True
+
+
+def _same_length(effects: Floats, other: Floats, name: str) -> None:
+    if len(effects) != len(other):
+        raise EffectSizeError(f"yi has {len(effects)} entries but {name} has {len(other)}; give one for each study.")
+
+
+def _checked_labels(study: Iterable[object] | None, k: int) -> tuple[str, ...] | None:
+    if study is None:
+        return None
+    labels = tuple(str(label) for label in study)
+    if len(labels) != k:
+        raise EffectSizeError(f"yi has {k} entries but study has {len(labels)} labels; give one for each study.")
+    return labels
+
+
+def _covariance(V: ArrayLike, k: int) -> Floats:
+    matrix = np.asarray(V, dtype=float)
+    if matrix.shape != (k, k):
+        raise EffectSizeError(f"V must have shape ({k}, {k}), one row and column an effect, but it is {matrix.shape}.")
+    if not np.allclose(matrix, matrix.T, rtol=1e-10, atol=0, equal_nan=True):
+        raise EffectSizeError("V must be symmetric: the covariance of two effects is one number.")
+    return matrix
+
+
+def _table(moderators: Mapping[str, Any] | pd.DataFrame, k: int) -> pd.DataFrame:
+    try:
+        table = pd.DataFrame(moderators).reset_index(drop=True)
+    except ValueError as error:
+        raise EffectSizeError(f"Moderators must be columns of one length: {error}.") from None
+    if len(table) != k:
+        raise EffectSizeError(f"yi has {k} entries but the moderators have {len(table)} rows; give one for each study.")
+    return table
+
+
+def _check_values(effects: EffectSizes) -> None:
+    """Refuse what no effect can be: an infinite effect, a variance that is not above 0 and finite."""
+    yi, vi = effects.yi, effects.vi
+    if np.isinf(yi).any():
+        i = int(np.flatnonzero(np.isinf(yi))[0])
+        raise EffectSizeError(f"{effects.study[i]}: yi is {yi[i]}; an effect must be finite (NaN marks a missing one).")
+    wrong = (vi <= 0) | np.isinf(vi)
+    if wrong.any():
+        i = int(np.flatnonzero(wrong)[0])
+        raise EffectSizeError(
+            f"{effects.study[i]}: vi is {vi[i]:g}; a sampling variance must be above 0 and finite "
+            "(NaN marks a missing one)."
+        )

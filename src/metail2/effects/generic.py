@@ -1,0 +1,46 @@
+"""GEN: effects that come with their variance, standard error or interval."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metail2.effects.counts import Problem, check_finite, check_positive
+from metail2.effects.definition import Family, Measure, measure
+from metail2.kernels.inference import quantile
+
+Floats = NDArray[np.float64]
+
+
+def _prepare(columns: Mapping[str, Floats], chosen: Measure, options: Any) -> dict[str, Floats]:
+    check_finite(columns, "yi")
+    if "vi" in columns:
+        check_positive(columns, "vi")
+        return {"yi": columns["yi"], "vi": columns["vi"]}
+    if "sei" in columns:
+        check_positive(columns, "sei")
+        return {"yi": columns["yi"], "vi": columns["sei"] ** 2}
+    return {"yi": columns["yi"], "vi": _from_interval(columns)}
+
+
+def _from_interval(columns: Mapping[str, Floats]) -> Floats:
+    yi, lower, upper = (columns[name] for name in ("yi", "ci_lower", "ci_upper"))
+    for name, wrong in (("ci_lower", lower >= yi), ("ci_upper", upper <= yi)):
+        if wrong.any():
+            row = int(np.flatnonzero(wrong)[0])
+            raise Problem(
+                row, name, float(columns[name][row]), f"must leave the estimate {yi[row]:g} inside the interval"
+            )
+    return np.asarray(((upper - lower) / (2 * quantile(0.95, np.inf))) ** 2)
+
+
+GENERIC = Family("generic", (("yi", "vi"), ("yi", "sei"), ("yi", "ci_lower", "ci_upper")), _prepare)
+
+
+@measure("GEN", "effect", GENERIC, citation="as given; a 95 % interval is taken as normal")
+def generic(yi: Floats, vi: Floats, vtype: str) -> tuple[Floats, Floats]:
+    """The effect and its variance, as given."""
+    return yi, vi

@@ -1,0 +1,43 @@
+"""Measures from events in person-time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metail2.effects.counts import ZeroCells, check_not_negative, check_positive, corrected, marked
+from metail2.effects.definition import Family, Measure, measure
+
+Floats = NDArray[np.float64]
+
+
+def _prepare(columns: Mapping[str, Floats], chosen: Measure, options: ZeroCells) -> dict[str, Floats]:
+    check_not_negative(columns, "events1", "events2")
+    check_positive(columns, "time1", "time2", rule="must be a person-time above 0")
+    events = {name: columns[name] for name in ("events1", "events2")}
+    none1, none2 = events["events1"] == 0, events["events2"] == 0
+    ready = corrected(events, none1 | none2, options, chosen.add)
+    ready = marked(ready, none1 & none2) if options.drop00 else ready
+    return ready | {name: columns[name] for name in ("time1", "time2")}
+
+
+PERSON_TIME = Family("person_time", (("events1", "time1", "events2", "time2"),), _prepare)
+_CITATION = "Rothman KJ, Greenland S, Lash TL (2008). Modern Epidemiology, 3rd ed., ch. 14"
+
+
+@measure(
+    "IRR", "incidence rate ratio", PERSON_TIME, scale="log incidence rate ratio", transform="exp", citation=_CITATION
+)
+def rate_ratio(events1: Floats, events2: Floats, time1: Floats, time2: Floats, vtype: str) -> tuple[Floats, Floats]:
+    """Log incidence rate ratio."""
+    return np.log(events1 / time1) - np.log(events2 / time2), 1 / events1 + 1 / events2
+
+
+@measure("IRD", "incidence rate difference", PERSON_TIME, citation=_CITATION)
+def rate_difference(
+    events1: Floats, events2: Floats, time1: Floats, time2: Floats, vtype: str
+) -> tuple[Floats, Floats]:
+    """Incidence rate difference, events a unit of person-time."""
+    return events1 / time1 - events2 / time2, events1 / time1**2 + events2 / time2**2

@@ -1,0 +1,50 @@
+"""Measures of a single proportion: events among n."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metail2.effects.counts import ZeroCells, check_events, corrected
+from metail2.effects.definition import Family, Measure, measure
+
+Floats = NDArray[np.float64]
+NO_NULL = float("nan")
+
+
+def _prepare(columns: Mapping[str, Floats], chosen: Measure, options: ZeroCells) -> dict[str, Floats]:
+    check_events(columns, "events", "n")
+    cells = {"events": columns["events"], "rest": columns["n"] - columns["events"]}
+    return corrected(cells, (cells["events"] == 0) | (cells["rest"] == 0), options, chosen.add)
+
+
+PROPORTION = Family("proportion", (("events", "n"),), _prepare)
+
+
+@measure("PR", "proportion", PROPORTION, null=NO_NULL, citation="Wald variance p(1 − p)/n")
+def raw_proportion(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, Floats]:
+    """Proportion."""
+    n = events + rest
+    return events / n, events * rest / n**3
+
+
+@measure(
+    "PLO", "proportion (logit)", PROPORTION, scale="log odds", transform="logistic", null=NO_NULL,
+    citation="Stijnen T, Hamza TH, Özdemir P (2010). Statistics in Medicine 29:3046–3067",
+)  # fmt: skip
+def logit_proportion(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, Floats]:
+    """Log odds of the event."""
+    return np.log(events) - np.log(rest), 1 / events + 1 / rest
+
+
+@measure(
+    "PFT", "proportion (Freeman–Tukey)", PROPORTION, scale="double arcsine", transform="sine_squared", null=NO_NULL,
+    add=0.0, citation="Freeman MF, Tukey JW (1950). Annals of Mathematical Statistics 21:607–611",
+)  # fmt: skip
+def freeman_tukey(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, Floats]:
+    """Half the sum of two arcsines; `transforms.freeman_tukey_backward` inverts it exactly."""
+    n = events + rest
+    angle = 0.5 * (np.arcsin(np.sqrt(events / (n + 1))) + np.arcsin(np.sqrt((events + 1) / (n + 1))))
+    return angle, 1 / (4 * n + 2)

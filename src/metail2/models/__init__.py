@@ -1,0 +1,1 @@
+"""One model a file: its specification, its fit, its result."""

@@ -1,0 +1,147 @@
+"""What every pooled result shares: the tidy table, the single-estimate properties, and its display as text."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metail2.effects.effect_sizes import EffectSizes
+from metail2.errors import ModelError
+from metail2.kernels.inference import Wald, quantile
+from metail2.results import STUDY_COLUMNS
+
+Floats = NDArray[np.float64]
+COMPANION_COLUMNS = ("test", "ci_lower", "ci_upper", "p_value", "reason")
+
+
+@dataclass(frozen=True, eq=False)
+class PooledResult:
+    """A fitted model.
+
+    Attributes
+    ----------
+    spec : object
+        The specification that was fitted.
+    effects : EffectSizes
+        All effects as given, also those left out.
+    terms : tuple of str
+        Names of the coefficients.
+    wald : Wald
+        The coefficients with their tests and intervals.
+    notes : tuple of str
+        What a reader must know before using the numbers; one sentence each.
+    """
+
+    spec: Any
+    effects: EffectSizes
+    terms: tuple[str, ...]
+    wald: Wald
+    notes: tuple[str, ...]
+
+    def tidy(self, exponentiate: bool = False) -> pd.DataFrame:
+        """Return one row a coefficient: ``term estimate se statistic df p_value ci_lower ci_upper``.
+
+        Parameters
+        ----------
+        exponentiate : bool
+            Show estimate and limits of a log-scale measure as ratios; `se` stays on the log scale.
+
+        Raises
+        ------
+        ModelError
+            If the measure is not pooled on a log scale.
+        """
+        if exponentiate and not (self.effects.definition.transform.log_axis or self.effects.measure == "GEN"):
+            raise ModelError(f"{self.effects.measure} is not pooled on a log scale, so it has no ratio to show.")
+        shown = np.exp if exponentiate else np.asarray
+        w = self.wald
+        return pd.DataFrame(
+            {
+                "term": self.terms,
+                "estimate": shown(w.estimate),
+                "se": w.se,
+                "statistic": w.statistic,
+                "df": w.df if np.isfinite(w.df) else np.nan,
+                "p_value": w.p_value,
+                "ci_lower": shown(w.lower),
+                "ci_upper": shown(w.upper),
+            }
+        )
+
+    def glance(self) -> pd.DataFrame:
+        """Return one row: the model; see `results.GLANCE_COLUMNS`."""
+        raise NotImplementedError
+
+    def studies(self) -> pd.DataFrame:
+        """Return one row a study; see `results.STUDY_COLUMNS`."""
+        raise NotImplementedError
+
+    def companions(self) -> pd.DataFrame:
+        """Return intervals that must stand beside this one, with the reason; none by default."""
+        return pd.DataFrame(columns=list(COMPANION_COLUMNS))
+
+    def _only(self, values: Floats, name: str) -> float:
+        if len(self.terms) != 1:
+            raise ModelError(f"This model has {len(self.terms)} coefficients; read .{name} from tidy().")
+        return float(values[0])
+
+    @property
+    def estimate(self) -> float:
+        """The pooled effect, on the pooled scale."""
+        return self._only(self.wald.estimate, "estimate")
+
+    @property
+    def se(self) -> float:
+        """Its standard error, as the test uses it."""
+        return self._only(self.wald.se, "se")
+
+    @property
+    def ci_lower(self) -> float:
+        """Lower confidence limit."""
+        return self._only(self.wald.lower, "ci_lower")
+
+    @property
+    def ci_upper(self) -> float:
+        """Upper confidence limit."""
+        return self._only(self.wald.upper, "ci_upper")
+
+    @property
+    def p_value(self) -> float:
+        """Two-sided P value of the pooled effect against 0."""
+        return self._only(self.wald.p_value, "p_value")
+
+    def summary(self) -> str:
+        """Return the result as text, on the scale readers think in."""
+        from metail2.models.summary import summary_text
+
+        return summary_text(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(self.summary())}</pre>"
+
+    def __repr__(self) -> str:
+        return self.summary()
+
+
+def study_table(
+    effects: EffectSizes, level: float, weight: Floats, fitted: Floats, state: NDArray[np.object_]
+) -> pd.DataFrame:
+    """Build `studies()`: every effect as given, its own normal interval, and its part in the model (shapes (k,))."""
+    half = quantile(level, np.inf) * np.sqrt(effects.vi)
+    values = (
+        effects.study, effects.yi, effects.vi, effects.yi - half, effects.yi + half, weight, fitted,
+        effects.yi - fitted, group_labels(effects), state,
+    )  # fmt: skip
+    return pd.DataFrame(dict(zip(STUDY_COLUMNS, values, strict=True)) | dict(effects.inputs))
+
+
+def group_labels(effects: EffectSizes) -> list[str]:
+    """Headings of studies on pictures: the moderator column called ``group``, empty where there is none."""
+    if "group" not in effects.moderators:
+        return [""] * len(effects)
+    return [str(label) for label in effects.moderators["group"]]

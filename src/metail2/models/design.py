@@ -1,0 +1,190 @@
+"""Design matrices from formulas: data, never code."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metail2.errors import MetailWarning, ModelError
+from metail2.wording import listed
+
+Floats = NDArray[np.float64]
+
+FUNCTIONS = ("log", "sqrt", "center", "poly", "bs", "cr", "C")
+"""What a formula may call; bs and cr are B-splines and natural cubic splines."""
+
+_HARMLESS = (
+    ast.Expression, ast.Name, ast.Load, ast.Call, ast.keyword, ast.Constant, ast.BinOp, ast.UnaryOp, ast.USub,
+    ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.List, ast.Tuple,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A design matrix and how it was encoded.
+
+    Attributes
+    ----------
+    x : ndarray, shape (k, p)
+        Rows that have all moderators.
+    terms : tuple of str
+        Names of the columns.
+    complete : ndarray of bool
+        Which of the rows given have all moderators.
+    encoding : formulaic ModelSpec, or None for the intercept alone
+        Encodes new data identically.
+    """
+
+    x: Floats
+    terms: tuple[str, ...]
+    complete: NDArray[np.bool_]
+    encoding: Any
+
+    @property
+    def has_intercept(self) -> bool:
+        """Whether one column is the intercept."""
+        return "intercept" in self.terms
+
+    def encode(self, new: pd.DataFrame) -> Floats:
+        """Design rows for `new`, encoded as the fit was; shape (rows, p)."""
+        if self.encoding is None:
+            return np.ones((len(new), 1))
+        missing = [name for name in _columns_used(self.encoding) if name not in new.columns]
+        if missing:
+            raise ModelError(f"The new data lack the column {listed(missing)}, which the formula needs.")
+        try:
+            return np.asarray(self.encoding.get_model_matrix(new, context=_context()), dtype=float)
+        except Exception as error:
+            raise ModelError(f"The new data cannot be encoded as the fit was: {_first_line(error)}") from error
+
+
+def intercept_design(k: int) -> Design:
+    """Design of a pooled mean of k effects."""
+    return Design(np.ones((k, 1)), ("intercept",), np.ones(k, dtype=bool), None)
+
+
+def formula_design(formula: str, data: pd.DataFrame, study: tuple[str, ...]) -> Design:
+    """Encode the right-hand side of a formula.
+
+    Parameters
+    ----------
+    formula : str
+        E.g. ``"ablat + year"`` or ``"C(alloc) * center(year)"``; the intercept is implied, ``0 +`` leaves it out.
+    data : DataFrame, k rows
+        Columns the formula may name.
+    study : tuple of str
+        Labels, for messages about rows left out.
+
+    Raises
+    ------
+    ModelError
+        If the formula names an unknown column or function, or holds anything but columns, numbers, operators and
+        the functions in `FUNCTIONS`.
+    """
+    from formulaic import Formula, model_matrix
+
+    if "~" in formula:
+        raise ModelError(f"The formula {formula!r} has a left side; give the moderators only, e.g. 'ablat + year'.")
+    try:
+        parsed = Formula(formula)
+    except Exception as error:
+        raise ModelError(f"The formula {formula!r} cannot be read: {_first_line(error)}") from error
+    factors = [factor.expr for term in parsed for factor in term.factors]
+    used = _check_factors(formula, factors, data)
+    complete = np.asarray(data[used].notna().all(axis=1), dtype=bool) if used else np.ones(len(data), dtype=bool)
+    _warn_incomplete(complete, study)
+    try:
+        matrix = model_matrix(parsed, data.loc[complete], context=_context())
+    except Exception as error:
+        raise ModelError(f"The formula {formula!r} cannot be applied: {_first_line(error)}") from error
+    terms = tuple("intercept" if name == "Intercept" else str(name) for name in matrix.columns)
+    return Design(np.asarray(matrix, dtype=float), terms, complete, matrix.model_spec)
+
+
+def _context() -> dict[str, Any]:
+    return {"sqrt": np.sqrt}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _columns_used(encoding: Any) -> list[str]:
+    return sorted({str(name) for name in encoding.required_variables})
+
+
+def _check_factors(formula: str, factors: list[str], data: pd.DataFrame) -> list[str]:
+    """Refuse whatever is not a column, a number, an operator or a listed function; return the columns named."""
+    used: list[str] = []
+    for factor in factors:
+        if factor in data.columns or factor == "1":
+            used += [factor] if factor != "1" else []
+            continue
+        used += _names_in(formula, factor, data)
+    return list(dict.fromkeys(used))
+
+
+def _names_in(formula: str, factor: str, data: pd.DataFrame) -> list[str]:
+    try:
+        tree = ast.parse(factor, mode="eval")
+    except SyntaxError:
+        raise ModelError(f"The formula {formula!r} cannot be read at {factor!r}.") from None
+    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    used = []
+    for node in ast.walk(tree):
+        if not isinstance(node, _HARMLESS):
+            raise ModelError(
+                f"The formula {formula!r} holds {factor!r}; a formula may hold columns, numbers, operators and "
+                f"{listed(list(FUNCTIONS))} only."
+            )
+        if isinstance(node, ast.Name):
+            used += _known_name(formula, node, id(node) in called, data)
+    return used
+
+
+def _known_name(formula: str, node: ast.Name, is_call: bool, data: pd.DataFrame) -> list[str]:
+    if is_call:
+        if node.id not in FUNCTIONS:
+            raise ModelError(f"The formula {formula!r} calls {node.id!r}; it may call {listed(list(FUNCTIONS))} only.")
+        return []
+    if node.id not in data.columns:
+        found = ", ".join(map(str, data.columns)) or "none"
+        raise ModelError(f"The formula {formula!r} names {node.id!r}, which is no column; the columns are: {found}.")
+    return [node.id]
+
+
+def _warn_incomplete(complete: NDArray[np.bool_], study: tuple[str, ...]) -> None:
+    lost = [study[i] for i in np.flatnonzero(~complete)]
+    if lost:
+        verb = "lacks" if len(lost) == 1 else "lack"
+        warnings.warn(f"{listed(lost)} {verb} a moderator and is left out of the fit.", MetailWarning, stacklevel=5)
+
+
+def check_rank(x: Floats, terms: tuple[str, ...]) -> None:
+    """Raise if there are not more studies than coefficients, or the columns are collinear, naming them."""
+    k, p = x.shape
+    if k <= p:
+        raise ModelError(
+            f"{k} {'study' if k == 1 else 'studies'} cannot support {p} coefficients ({', '.join(terms)}); "
+            f"at least {p + 1} are needed, so use fewer moderators."
+        )
+    if p == 1 and terms == ("intercept",):
+        return
+    size = np.linalg.norm(x, axis=0)
+    if (size == 0).any():
+        raise ModelError(
+            f"The moderator {terms[int(np.argmin(size))]!r} is 0 in every study, so it has no coefficient."
+        )
+    singular, loading = np.linalg.svd(np.linalg.qr(x / size, mode="r"))[1:]
+    if singular[-1] < 1e-10 * singular[0]:
+        tied = [terms[j] for j in np.flatnonzero(np.abs(loading[-1]) > 1e-6)]
+        raise ModelError(
+            f"The columns {listed(tied)} are collinear (or constant over the studies), so their coefficients cannot be "
+            "told apart; leave one out."
+        )

@@ -1,0 +1,72 @@
+"""Mantel–Haenszel pooling of two-by-two tables and of rates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metail2.effects.effect_sizes import EffectSizes
+from metail2.effects.two_by_two import cells
+from metail2.kernels.tables import MANTEL_HAENSZEL
+from metail2.models.tables import TableResult, counted, effects_from_counts, event_columns, table_result
+
+
+@dataclass(frozen=True, slots=True)
+class MantelHaenszel:
+    """Specification: a common effect from sparse tables, without correcting zero cells.
+
+    Attributes
+    ----------
+    measure : {"OR", "RR", "RD", "IRR", "IRD"}
+        What is pooled. RD keeps the weight of tables without events (variance of Sato, Greenland & Robins 1989).
+    level : float
+        Confidence level.
+
+    Notes
+    -----
+    Mantel N, Haenszel W (1959). JNCI 22:719–748. Robins J, Breslow N, Greenland S (1986). Biometrics 42:311–323.
+    Greenland S, Robins JM (1985). Biometrics 41:55–68. Sato T (1989). Biometrics 45:1323.
+    """
+
+    measure: str = "OR"
+    level: float = 0.95
+
+    def __post_init__(self) -> None:
+        MANTEL_HAENSZEL[self.measure]
+
+    def fit(self, data: pd.DataFrame | EffectSizes) -> TableResult:
+        """Pool the tables.
+
+        Parameters
+        ----------
+        data : DataFrame or EffectSizes
+            ``events1 n1 events2 n2`` (or ``a b c d``); for IRR and IRD ``events1 time1 events2 time2``.
+
+        Returns
+        -------
+        TableResult
+            Where no events occurred in one of the arms of all studies, a ratio is undefined: NaN, with the reason.
+        """
+        effects = effects_from_counts(data, self.measure)
+        used = counted(effects)
+        pooled = MANTEL_HAENSZEL[self.measure](*(column[used] for column in _columns(effects)))
+        notes = () if np.isfinite(pooled.estimate) else (_undefined(effects),)
+        return table_result(self, effects, used, pooled, "MH", notes)
+
+
+def _columns(effects: EffectSizes) -> list[NDArray[np.float64]]:
+    if "time1" in effects.inputs:
+        return [np.asarray(effects.inputs[name]) for name in ("events1", "time1", "events2", "time2")]
+    table = cells(effects.inputs)
+    return [table[name] for name in "abcd"]
+
+
+def _undefined(effects: EffectSizes) -> str:
+    first, second = (float(np.nansum(effects.inputs[name])) for name in event_columns(effects))
+    arm = "either arm" if first == second == 0 else "any experimental arm" if first == 0 else "any control arm"
+    if first > 0 and second > 0:
+        return "The Mantel–Haenszel ratio is undefined: one of its sums is 0."
+    return f"The Mantel–Haenszel ratio is undefined: there is no event in {arm}."

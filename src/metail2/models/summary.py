@@ -1,0 +1,73 @@
+"""summary(): a result as text for the terminal, back-transformed, in the words of `wording`."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from metail2.effects.measures import MEASURES, Measure
+from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, interval, number, p_value, percent
+
+if TYPE_CHECKING:
+    from metail2.models.base import PooledResult
+
+Row = dict[Any, Any]
+
+
+def summary_text(result: PooledResult) -> str:
+    """Write what a reader needs to judge a pooled result: model, estimate, heterogeneity, notes."""
+    glance = result.glance().to_dict("records")[0]
+    measure = MEASURES[glance["measure"]]
+    lines = [_model_line(glance, measure), "", *_coefficients(result, glance, measure)]
+    lines += [_companion(row, measure) for row in result.companions().to_dict("records")]
+    if not math.isnan(glance["pi_lower"]):
+        limits = _displayed(measure, glance["pi_lower"], glance["pi_upper"])
+        lines.append(f"  {_level(glance)} prediction interval {limits}  [{PREDICTION_NAMES[glance['pi_method']]}]")
+    lines += ["", _heterogeneity(glance)]
+    notes = [*result.notes, *([glance["status_reason"]] if glance["status_reason"] else [])]
+    return "\n".join(lines + [f"  Note: {note}" for note in dict.fromkeys(notes)])
+
+
+def _displayed(measure: Measure, lower: float, upper: float) -> str:
+    low, high = measure.transform([lower, upper])
+    return interval(float(low), float(high), 3) + measure.transform.unit
+
+
+def _level(glance: Row) -> str:
+    return f"{100 * glance['level']:g} %"
+
+
+def _model_line(glance: Row, measure: Measure) -> str:
+    name = measure.name[0].upper() + measure.name[1:]
+    if glance["status"] == "one_study":
+        return f"{name}, 1 study: not pooled"
+    return f"{name}, {glance['k']} studies, {TAU2_NAMES[glance['method']]}, {TEST_NAMES[glance['test']]}"
+
+
+def _coefficients(result: PooledResult, glance: Row, measure: Measure) -> list[str]:
+    rows = result.tidy().to_dict("records")
+    if len(rows) == 1:
+        row = rows[0]
+        estimate = number(float(measure.transform(row["estimate"])), 3) + measure.transform.unit
+        limits = _displayed(measure, row["ci_lower"], row["ci_upper"])
+        return [f"  {measure.name} {estimate}, {_level(glance)} interval {limits}, {p_value(row['p_value'])}"]
+    lines = [f"  coefficients on the scale of the {measure.scale}, with {_level(glance)} intervals:"]
+    for row in rows:
+        limits = interval(row["ci_lower"], row["ci_upper"], 4)
+        lines.append(f"  {row['term']} {number(row['estimate'], 4)}, {limits}, {p_value(row['p_value'])}")
+    return lines
+
+
+def _companion(row: Row, measure: Measure) -> str:
+    limits = _displayed(measure, row["ci_lower"], row["ci_upper"])
+    return f"  beside it, {TEST_NAMES[row['test']]}: {limits}, {p_value(row['p_value'])}  [{row['reason']}]"
+
+
+def _heterogeneity(glance: Row) -> str:
+    if glance["status"] == "one_study":
+        return "  Heterogeneity: not defined for one study"
+    parts = [f"Q = {number(glance['q'])} on {glance['q_df']} df, {p_value(glance['q_p'])}"]
+    if not math.isnan(glance["i2"]):
+        parts.append(f"τ² = {number(glance['tau2'], 4)}, I² (from τ²) = {percent(glance['i2'])}")
+    parts.append(f"I² (from Q) = {percent(glance['i2_q'])}")
+    return f"  Heterogeneity: {'; '.join(parts)}"

@@ -1,0 +1,317 @@
+"""Reading trial records: the shipped ones, a folder of CSV files or an Excel workbook."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import NamedTuple
+
+import pandas as pd
+
+from metail2.errors import RecordError
+from metail2.records.catalogue import records_folder
+from metail2.records.schema import (
+    FIGURE_FIELDS,
+    STUDY_FIELDS,
+    Field,
+    Violation,
+    check_columns,
+    check_figures,
+    check_studies,
+    refuse,
+)
+from metail2.records.trial_records import TrialRecords
+
+CORE = ("studies", "outcomes")
+WORKBOOKS = (".xlsx", ".xlsm")
+NUMBER = re.compile(r"[+-]?(?:\d+(?:\.(\d*))?|\.(\d+))(?:[eE]([+-]?\d+))?")
+TRUTH = {"true": True, "false": False, "": None}
+NOT_A_NUMBER = "a plain number is needed (digits and a decimal point; no unit, comma or word)"
+USE_QUALIFIER = "a plain number is needed; put the sign in column 'qualifier'"
+
+
+class _Table(NamedTuple):
+    """A table of text cells; the index is the row as a spreadsheet counts it, the header being row 1."""
+
+    file: str
+    cells: pd.DataFrame
+
+
+def load_records(name: str) -> TrialRecords:
+    """Load shipped trial records.
+
+    Parameters
+    ----------
+    name : str
+        A name of `list_datasets` whose kind is ``"records"``, e.g. ``"il2"``.
+
+    Returns
+    -------
+    TrialRecords
+        The studies, every printed figure with the sentence it came from, and the tables beside them.
+
+    Raises
+    ------
+    UnknownChoice
+        There is no such data set.
+    RecordError
+        The name belongs to a table of studies, or a file does not meet the schema.
+    """
+    return read_records(records_folder(name))
+
+
+def read_records(path: str | os.PathLike[str]) -> TrialRecords:
+    """Read trial records from a folder or an Excel workbook, and check them.
+
+    Parameters
+    ----------
+    path : str or path
+        A folder that holds ``studies.csv`` and ``outcomes.csv`` (UTF-8), or an ``.xlsx`` workbook with the sheets
+        ``studies`` and ``outcomes``. Every other CSV file or sheet becomes one of `TrialRecords.tables`.
+        The columns are those of ``datasets/il2/README.md``. Printed decimals ("30.00") are kept where the cell is
+        text; a workbook's numeric cells are read as the shortest number that equals them.
+
+    Returns
+    -------
+    TrialRecords
+        Optional columns that are not there are empty; columns that the schema does not know are kept as text.
+
+    Raises
+    ------
+    RecordError
+        A file or column is missing, cannot be read, or holds what the schema does not allow; one sentence that names
+        the file, row, record, study, column and value.
+    """
+    source = Path(path)
+    if source.is_dir():
+        tables = _read_folder(source)
+    elif not source.exists():
+        raise RecordError(
+            f"{source} does not exist; give a folder with studies.csv and outcomes.csv, or an .xlsx file."
+        )
+    elif source.suffix.lower() in WORKBOOKS:
+        tables = _read_workbook(source)
+    else:
+        raise RecordError(
+            f"{source} is neither a folder nor an .xlsx workbook; give the folder that holds studies.csv and "
+            "outcomes.csv, or a workbook with these sheets."
+        )
+    return _records(source.stem if source.is_file() else source.resolve().name, tables)
+
+
+def _records(name: str, tables: Mapping[str, _Table]) -> TrialRecords:
+    studies, figures = (tables[core] for core in CORE)
+    for file, cells in (studies, figures):
+        if cells.empty:
+            raise RecordError(f"{file} has no row below its header; add at least one.")
+    checked = _typed(studies, STUDY_FIELDS)
+    check_studies(checked, studies.file)
+    checked["cohort"] = checked["cohort"].where(checked["cohort"] != "", checked["study_id"])
+    values = _typed(figures, FIGURE_FIELDS)
+    check_figures(values, checked, figures.file)
+    values["secondary"] = values["secondary"].fillna(False).astype(bool)
+    return TrialRecords(
+        name=name,
+        studies=checked.reset_index(drop=True),
+        figures=_with_digits(values, figures.cells["value"]).reset_index(drop=True),
+        tables=MappingProxyType({key: _numeric(table) for key, table in tables.items() if key not in CORE}),
+    )
+
+
+def _with_digits(figures: pd.DataFrame, printed: pd.Series) -> pd.DataFrame:
+    """Put the printed digits and the number of decimals beside each value: "30.00" says more than 30."""
+    place = figures.columns.get_loc("value")
+    assert isinstance(place, int)
+    figures.insert(place + 1, "printed", printed)
+    figures.insert(place + 2, "decimals", [_decimals(text) for text in printed])
+    return figures
+
+
+def _decimals(printed: str) -> int:
+    match = NUMBER.fullmatch(_plain(printed))
+    assert match is not None, "the cell was read as a number before"
+    after_point, bare, exponent = match.groups()
+    return max(0, len(after_point or bare or "") - int(exponent or 0))
+
+
+# ---------------------------------------------------------------- text cells to numbers
+
+
+def _typed(table: _Table, fields: Mapping[str, Field]) -> pd.DataFrame:
+    """Read every known column by its kind; optional columns that are not there are added, empty."""
+    file, cells = table
+    check_columns(cells, fields, file)
+    frame = cells.reindex(columns=[*fields, *(name for name in cells.columns if name not in fields)], fill_value="")
+    violations: list[Violation] = []
+    typed = frame.copy()
+    for name, field in fields.items():
+        if field.kind != "text":
+            typed[name] = _read_column(frame[name], field, violations)
+    if violations:
+        refuse(file, frame, violations)
+    return typed
+
+
+def _read_column(cells: pd.Series, field: Field, violations: list[Violation]) -> pd.Series:
+    read, says, dtype = _KINDS[field.kind]
+    values: list[object] = []
+    for row, cell in cells.items():
+        try:
+            values.append(None if cell == "" and not field.required else read(cell))
+        except ValueError:
+            values.append(None)
+            wrong = USE_QUALIFIER if cells.name == "value" and cell[:1] in ("<", ">", "≤", "≥") else says
+            violations.append(Violation(int(str(row)), str(cells.name), cell, wrong))
+    return pd.Series(values, index=cells.index, dtype=dtype, name=cells.name)
+
+
+def _number(cell: str) -> float:
+    plain = _plain(cell)
+    if NUMBER.fullmatch(plain) is None:
+        raise ValueError(cell)
+    return float(plain)
+
+
+def _whole(cell: str) -> int:
+    number = _number(cell)
+    if not number.is_integer():
+        raise ValueError(cell)
+    return int(number)
+
+
+def _truth(cell: str) -> bool | None:
+    if cell.lower() not in TRUTH:
+        raise ValueError(cell)
+    return TRUTH[cell.lower()]
+
+
+_KINDS: Mapping[str, tuple[Callable[[str], object], str, str]] = {
+    "number": (_number, NOT_A_NUMBER, "float64"),
+    "whole": (_whole, "a whole number is needed (digits only)", "Int64"),
+    "truth": (_truth, "true or false is needed", "boolean"),
+}
+
+
+def _plain(cell: str) -> str:
+    """Write a printed number with the signs that Python reads: journals print "−" and, as The Lancet does, "·"."""
+    return cell.replace("−", "-").replace("·", ".")
+
+
+def _numeric(table: _Table) -> pd.DataFrame:
+    """Turn the columns that hold nothing but numbers into numbers; the others stay text."""
+    frame = table.cells.reset_index(drop=True)
+    for name in frame.columns:
+        filled = frame[name][frame[name] != ""]
+        if len(filled) and all(NUMBER.fullmatch(cell) for cell in filled):
+            frame[name] = pd.to_numeric(frame[name].where(frame[name] != ""))
+    return frame
+
+
+# ---------------------------------------------------------------- files to text cells
+
+
+def _read_folder(folder: Path) -> dict[str, _Table]:
+    files = sorted(folder.glob("*.csv"))
+    for core in CORE:
+        if folder / f"{core}.csv" not in files:
+            found = ", ".join(file.name for file in files) or "no CSV file"
+            raise RecordError(f"{folder} has no {core}.csv; it holds: {found}.")
+    return {file.stem: _frame(file.name, _read_csv(file)) for file in files}
+
+
+def _read_csv(file: Path) -> list[list[str]]:
+    if file.is_dir():
+        raise RecordError(f"{file} is a folder, but a CSV file is needed; put the file there.")
+    try:
+        # "utf-8-sig" also takes the byte-order mark away that Excel writes
+        text = file.read_bytes().decode("utf-8-sig")
+        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+    except UnicodeDecodeError as problem:
+        raise RecordError(
+            f"{file.name} is not UTF-8 text (byte {problem.start + 1}); save it as CSV UTF-8 and read it again."
+        ) from None
+    except csv.Error as problem:
+        raise RecordError(
+            f"{file.name} is not a CSV file that can be read ({problem}); save it again as CSV."
+        ) from None
+    except OSError as problem:
+        raise RecordError(f"{file} cannot be read ({problem.strerror}); check that you may open it.") from None
+
+
+def _read_workbook(file: Path) -> dict[str, _Table]:
+    from xml.etree.ElementTree import ParseError
+    from zipfile import BadZipFile
+
+    try:
+        sheets = _read_sheets(file)
+    except (OSError, BadZipFile, ParseError, KeyError, ValueError) as problem:
+        raise RecordError(
+            f"{file.name} cannot be read as an Excel workbook ({type(problem).__name__}); open it and save it as .xlsx."
+        ) from None
+    for core in CORE:
+        if core not in sheets:
+            raise RecordError(f"{file.name} has no sheet {core!r}; its sheets are: {', '.join(sheets)}.")
+    # an unused sheet is ordinary in a workbook; an unused core sheet is not
+    filled = {name: rows for name, rows in sheets.items() if rows or name in CORE}
+    return {name: _frame(f"{file.name}, sheet {name}", rows) for name, rows in filled.items()}
+
+
+def _read_sheets(file: Path) -> dict[str, list[list[str]]]:
+    import openpyxl  # type: ignore[import-untyped]
+
+    # opened here, so that a broken workbook leaves no file open
+    with file.open("rb") as stream, warnings.catch_warnings():
+        # styles and drop-down lists that openpyxl does not keep say nothing about the figures
+        warnings.simplefilter("ignore", UserWarning)
+        book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+        return {sheet.title: _rectangle(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
+
+
+def _rectangle(rows: Iterable[Iterable[object]]) -> list[list[str]]:
+    """Write a sheet's cells as text; rows that end early are filled up."""
+    text = [[_cell(value) for value in row] for row in rows]
+    width = max((len(row) for row in text), default=0)
+    return [row + [""] * (width - len(row)) for row in text]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def _frame(file: str, rows: Iterable[list[str]]) -> _Table:
+    """Make a frame of stripped text; blank rows and blank columns at the right are left out."""
+    numbered = [(number, [cell.strip() for cell in row]) for number, row in enumerate(rows, start=1)]
+    filled = [(number, row) for number, row in numbered if any(row)]
+    if not filled:
+        raise RecordError(f"{file} is empty; its first row must name the columns.")
+    (_, header), *body = filled
+    width = max(k for k, cell in enumerate(header, start=1) if cell)
+    _check_header(file, header[:width])
+    for number, row in body:
+        if len(row) != len(header) or any(row[width:]):
+            raise RecordError(
+                f"{file}, row {number} does not have the {len(header)} cells of the header; put quotation marks "
+                "around a cell that holds a comma, and keep the commas of empty cells."
+            )
+    data = [row[:width] for _, row in body]
+    return _Table(file, pd.DataFrame(data, index=[number for number, _ in body], columns=header[:width], dtype=str))
+
+
+def _check_header(file: str, header: list[str]) -> None:
+    for place, name in enumerate(header, start=1):
+        if not name:
+            raise RecordError(f"{file}: column {place} has no name in the first row; name it or remove it.")
+        if name in header[: place - 1]:
+            raise RecordError(f"{file} has two columns {name!r}; rename or remove one.")

@@ -27,13 +27,14 @@ STATUS = {
     "one_study": "one study: its own interval is shown and nothing is pooled",
     "not_pooled": "studies are shown side by side and not pooled",
     "undefined": "the pooled estimate is undefined for these tables",
-    "zero_se": "all effects agree exactly: the Hartung–Knapp standard error is 0 and its test is undefined",
+    "zero_se": "all effects agree exactly: the Hartung–Knapp standard error is 0, so its P value says nothing",
 }
 """The closed list of ``status`` codes in `glance`, each with its meaning."""
 
 STUDY_STATES = {
     "used": "in the model",
     "shown": "shown, not pooled",
+    "variance_undefined": "shown without an interval: the variance is undefined (one patient)",
     "missing": "left out: effect or variance is missing",
     "missing_moderator": "left out: a moderator is missing",
     "no_events": "in the totals, without weight: no event in either arm says nothing about a ratio",

@@ -110,7 +110,7 @@ def test_expected_range_matches_high_precision_integration(n):
     assert expected_range(np.array([float(n)]))[0] == pytest.approx(float(exact), rel=1e-14)
 
 
-ordered = st.lists(st.floats(-1e3, 1e3), min_size=5, max_size=5).map(sorted)
+ordered = st.lists(st.floats(-1e3, 1e3).map(lambda value: round(value, 6)), min_size=5, max_size=5).map(sorted)
 methods = st.sampled_from([*SUMMARY_METHODS])
 
 

@@ -257,25 +257,28 @@ def unique(candidates: Candidates[C], convention: Convention = "either") -> C:
     if len(fitting) == 1:
         return fitting[0]
     if fitting:
-        raise EffectSizeError(_several(candidates, fitting, convention))
+        raise EffectSizeError(_several(candidates, fitting))
     named = "rounding or truncation" if convention == "either" else convention
     others = "".join(f"; {entry.note}" for entry in candidates[:_LISTED])
     raise EffectSizeError(f"No {candidates.kind} gives {candidates.question} by {named}{others}.")
 
 
-def _several(candidates: Candidates[C], fitting: Sequence[C], convention: Convention) -> str:
-    """Word the refusal of several candidates: how many by each convention, then each."""
-    by = f"by {convention}"
-    if convention == "either":
-        rounded = sum("rounding" in entry.how for entry in fitting)
-        by = f"{rounded} by rounding, {len(fitting) - rounded} only by truncation"
-    texts = [f"{entry.text} ({entry.how})" for entry in fitting[:_LISTED]]
-    if len(fitting) > _LISTED:
-        texts.append(f"and {len(fitting) - _LISTED} more")
-    return (
-        f"{len(fitting)} {candidates.kind}s give {candidates.question} ({by}), so the counts are not known: "
-        f"{'; '.join(texts)}."
-    )
+def _several(candidates: Candidates[C], fitting: Sequence[C]) -> str:
+    """Word the refusal of several candidates: how many print so by rounding and by truncation, then each."""
+    rounded = [entry for entry in fitting if "rounding" in entry.how]
+    truncated = [entry for entry in fitting if "rounding" not in entry.how]
+    parts = [
+        f"{len(group)} {candidates.kind}{'' if len(group) == 1 else 's'} by {how} ({_texts(group)})"
+        for group, how in ((rounded, "rounding"), (truncated, "truncation only"))
+        if group
+    ]
+    return f"{candidates.question} fits {' and '.join(parts)}, so the counts are not known."
+
+
+def _texts(entries: Sequence[C]) -> str:
+    """List candidates, counting those beyond `_LISTED`."""
+    texts = [entry.text for entry in entries[:_LISTED]]
+    return "; ".join(texts if len(entries) <= _LISTED else [*texts, f"and {len(entries) - _LISTED} more"])
 
 
 def _candidates(printed: str, n: int) -> Iterator[Candidate]:

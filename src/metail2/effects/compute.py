@@ -71,8 +71,8 @@ def effect_sizes(
     labels = _labels(frame, study)
     names = _column_names(frame, chosen, columns)
     inputs = {name: _numbers(frame[source], source, labels) for name, source in names.items()}
-    yi, vi = _computed(chosen, inputs, ZeroCells(add, to, drop00), vtype or chosen.vtypes[0], labels, names)
-    _warn_missing(yi, labels, chosen)
+    yi, vi = computed(chosen, inputs, ZeroCells(add, to, drop00), vtype, labels, names)
+    _warn_missing(vi, labels, chosen)
     return EffectSizes(yi, vi, measure, None, inputs, labels, frame.reset_index(drop=True))
 
 
@@ -122,34 +122,52 @@ def _numbers(column: pd.Series, name: str, labels: tuple[str, ...]) -> Floats:
     return np.asarray(numbers)
 
 
-def _computed(
+def computed(
     chosen: Measure,
-    inputs: dict[str, Floats],
+    inputs: Mapping[str, Floats],
     options: ZeroCells,
-    vtype: str,
+    vtype: str | None,
     labels: tuple[str, ...],
-    names: Mapping[str, str],
+    names: Mapping[str, str] | None = None,
 ) -> tuple[Floats, Floats]:
+    """Check the columns, correct zero cells and compute; an effect without a usable variance keeps its value.
+
+    Parameters
+    ----------
+    chosen : Measure
+        What to compute.
+    inputs : mapping of str to ndarray
+        Its columns, each of shape (k,).
+    options : ZeroCells
+        Treatment of zero cells.
+    vtype : str or None
+        Which variance; None for the measure's first.
+    labels : tuple of str
+        Studies, for messages.
+    names : mapping of str to str, optional
+        What the columns are called in the user's table, for messages.
+    """
     try:
         ready = chosen.family.prepare(inputs, chosen, options)
     except Problem as problem:
-        place = names.get(problem.column, problem.column)
+        place = (names or {}).get(problem.column, problem.column)
         raise EffectSizeError(
             f"{labels[problem.row]}: column {place!r} is {problem.value:g}, but it {problem.rule}; correct the entry."
         ) from None
     with np.errstate(all="ignore"):
-        yi, vi = chosen.compute(**ready, vtype=vtype)
-    usable = np.isfinite(yi) & np.isfinite(vi) & (vi > 0)
-    return np.where(usable, yi, np.nan), np.where(usable, vi, np.nan)
+        yi, vi = chosen.compute(**ready, vtype=vtype or chosen.vtypes[0])
+        known = np.isfinite(yi)
+        usable = known & np.isfinite(vi) & (vi > 0)
+    return np.where(known, yi, np.nan), np.where(usable, vi, np.nan)
 
 
-def _warn_missing(yi: Floats, labels: tuple[str, ...], chosen: Measure) -> None:
-    lost = [labels[i] for i in np.flatnonzero(np.isnan(yi))]
+def _warn_missing(vi: Floats, labels: tuple[str, ...], chosen: Measure) -> None:
+    lost = [labels[i] for i in np.flatnonzero(np.isnan(vi))]
     if lost:
         shown = listed(lost if len(lost) <= 5 else [*lost[:5], f"{len(lost) - 5} more"])
         warnings.warn(
-            f"The {chosen.name} of {shown} cannot be computed from the figures given (an entry is missing, a zero cell "
-            "is left uncorrected, or the variance is 0); it stays in the table as NaN.",
+            f"The {chosen.name} of {shown} cannot be computed with its variance from the figures given (an entry is "
+            "missing, a zero cell is left uncorrected, or the variance is 0); it stays in the table as NaN.",
             MetailWarning,
             stacklevel=3,
         )

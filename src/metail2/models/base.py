@@ -33,15 +33,12 @@ class PooledResult:
         Names of the coefficients.
     wald : Wald
         The coefficients with their tests and intervals.
-    notes : tuple of str
-        What a reader must know before using the numbers; one sentence each.
     """
 
     spec: Any
     effects: EffectSizes
     terms: tuple[str, ...]
     wald: Wald
-    notes: tuple[str, ...]
 
     def tidy(self, exponentiate: bool = False) -> pd.DataFrame:
         """Return one row a coefficient: ``term estimate se statistic df p_value ci_lower ci_upper``.

@@ -53,8 +53,8 @@ class MantelHaenszel:
         effects = effects_from_counts(data, self.measure)
         used = counted(effects)
         pooled = MANTEL_HAENSZEL[self.measure](*(column[used] for column in _columns(effects)))
-        notes = () if np.isfinite(pooled.estimate) else (_undefined(effects),)
-        return table_result(self, effects, used, pooled, "MH", notes)
+        reason = "" if np.isfinite(pooled.estimate) else _undefined(effects)
+        return table_result(self, effects, used, pooled, "MH", reason)
 
 
 def _columns(effects: EffectSizes) -> list[NDArray[np.float64]]:
@@ -68,5 +68,5 @@ def _undefined(effects: EffectSizes) -> str:
     first, second = (float(np.nansum(effects.inputs[name])) for name in event_columns(effects))
     arm = "either arm" if first == second == 0 else "any experimental arm" if first == 0 else "any control arm"
     if first > 0 and second > 0:
-        return "The Mantel–Haenszel ratio is undefined: one of its sums is 0."
-    return f"The Mantel–Haenszel ratio is undefined: there is no event in {arm}."
+        return "the Mantel–Haenszel ratio is undefined, because one of its sums is 0"
+    return f"the Mantel–Haenszel ratio is undefined, because no event occurred in {arm}"

@@ -36,5 +36,5 @@ class Peto:
         used = counted(effects)
         table = cells(effects.inputs)
         pooled = peto(*(table[name][used] for name in "abcd"))
-        undefined = "Peto's odds ratio is undefined: no study has patients with and patients without the event."
-        return table_result(self, effects, used, pooled, "PETO", () if np.isfinite(pooled.estimate) else (undefined,))
+        undefined = "Peto's odds ratio is undefined, because no study has patients with and patients without the event"
+        return table_result(self, effects, used, pooled, "PETO", "" if np.isfinite(pooled.estimate) else undefined)

@@ -33,6 +33,8 @@ from metail2.wording import listed
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
+ROUNDING = 1e-9
+"""With 2 studies and τ² > 0 the Hartung–Knapp factor is 1 but for rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class RandomEffects:
         coefficients = wald(fit.beta, factor * np.diagonal(fit.covariance), test_df, self.level)
         spread = heterogeneity(yi, vi, design.x)
         return RandomEffectsResult(
-            self, effects, design.terms, coefficients, (), design, used, tau2, fit, float(factor), spread
+            self, effects, design.terms, coefficients, design, used, tau2, fit, float(factor), spread
         )
 
     def _design(self, effects: EffectSizes) -> Design:
@@ -176,9 +178,8 @@ def _single(spec: RandomEffects, effects: EffectSizes, design: Design, used: NDA
     tau2 = Tau2Estimate(undefined, undefined, 0, undefined, np.asarray(0))
     spread = Heterogeneity(undefined, 0, undefined, undefined)
     coefficients = wald(yi, vi, np.inf, spec.level)
-    note = f"Only {effects.study[used[0]]} can be used: its own interval is shown and nothing is pooled."
     fit = weighted_fit(yi, 1 / vi, design.x)
-    return RandomEffectsResult(spec, effects, design.terms, coefficients, (note,), design, used, tau2, fit, 1.0, spread)
+    return RandomEffectsResult(spec, effects, design.terms, coefficients, design, used, tau2, fit, 1.0, spread)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -363,7 +364,7 @@ class RandomEffectsResult(PooledResult):
             doubts.append(("z", "with 2 studies the Hartung–Knapp interval rests on 1 degree of freedom"))
         elif self.tau2 == 0:
             doubts.append(("z", "τ² is estimated as 0"))
-        if self.factor < 1:
+        if self.factor < 1 - ROUNDING:
             doubts.append(("knapp_hartung_adhoc", "the Hartung–Knapp standard error is smaller than the one behind z"))
         return doubts
 
@@ -379,6 +380,7 @@ class RandomEffectsResult(PooledResult):
         weight[self.used] = 100 * self.fit.weights / self.fit.weights.sum()
         fitted[self.used] = self.design.x @ self.wald.estimate
         state = np.where(self.effects.complete, "missing_moderator", "missing").astype(object)
+        state[np.isfinite(self.effects.yi) & np.isnan(self.effects.vi)] = "variance_undefined"
         state[self.used] = "used"
         return study_table(self.effects, self.spec.level, weight, fitted, state)
 

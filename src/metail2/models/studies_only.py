@@ -57,4 +57,5 @@ class StudiesOnlyResult:
         """Return one row a study; no weights, because nothing is pooled."""
         nothing = np.full(len(self.effects), NAN)
         state = np.where(np.isnan(self.effects.yi), "missing", "shown").astype(object)
+        state[np.isfinite(self.effects.yi) & np.isnan(self.effects.vi)] = "variance_undefined"
         return study_table(self.effects, self.spec.level, nothing, nothing, state)

@@ -24,8 +24,9 @@ def summary_text(result: PooledResult) -> str:
         limits = _displayed(measure, glance["pi_lower"], glance["pi_upper"])
         lines.append(f"  {_level(glance)} prediction interval {limits}  [{PREDICTION_NAMES[glance['pi_method']]}]")
     lines += ["", _heterogeneity(glance)]
-    notes = [*result.notes, *([glance["status_reason"]] if glance["status_reason"] else [])]
-    return "\n".join(lines + [f"  Note: {note}" for note in dict.fromkeys(notes)])
+    if glance["status_reason"]:
+        lines.append(f"  Note: {glance['status_reason']}")
+    return "\n".join(lines)
 
 
 def _displayed(measure: Measure, lower: float, upper: float) -> str:
@@ -41,13 +42,16 @@ def _model_line(glance: Row, measure: Measure) -> str:
     name = measure.name[0].upper() + measure.name[1:]
     if glance["status"] == "one_study":
         return f"{name}, 1 study: not pooled"
-    return f"{name}, {glance['k']} studies, {TAU2_NAMES[glance['method']]}, {TEST_NAMES[glance['test']]}"
+    studies = "1 study" if glance["k"] == 1 else f"{glance['k']} studies"
+    return f"{name}, {studies}, {TAU2_NAMES[glance['method']]}, {TEST_NAMES[glance['test']]}"
 
 
 def _coefficients(result: PooledResult, glance: Row, measure: Measure) -> list[str]:
     rows = result.tidy().to_dict("records")
     if len(rows) == 1:
         row = rows[0]
+        if math.isnan(row["estimate"]):
+            return [f"  {measure.name} undefined"]
         estimate = number(float(measure.transform(row["estimate"])), 3) + measure.transform.unit
         limits = _displayed(measure, row["ci_lower"], row["ci_upper"])
         return [f"  {measure.name} {estimate}, {_level(glance)} interval {limits}, {p_value(row['p_value'])}"]
@@ -64,10 +68,12 @@ def _companion(row: Row, measure: Measure) -> str:
 
 
 def _heterogeneity(glance: Row) -> str:
-    if glance["status"] == "one_study":
-        return "  Heterogeneity: not defined for one study"
+    if math.isnan(glance["q"]):
+        return "  Heterogeneity: not defined (it needs an estimate and at least 2 studies)"
     parts = [f"Q = {number(glance['q'])} on {glance['q_df']} df, {p_value(glance['q_p'])}"]
     if not math.isnan(glance["i2"]):
-        parts.append(f"τ² = {number(glance['tau2'], 4)}, I² (from τ²) = {percent(glance['i2'])}")
+        parts.append(
+            f"τ² = {number(glance['tau2'], 4) if glance['tau2'] else 0}, I² (from τ²) = {percent(glance['i2'])}"
+        )
     parts.append(f"I² (from Q) = {percent(glance['i2_q'])}")
     return f"  Heterogeneity: {'; '.join(parts)}"

@@ -74,6 +74,8 @@ class TableResult(PooledResult):
         Cochran's Q of the study-level effects around the pooled estimate, and its degrees of freedom.
     method : str
         ``"MH"`` or ``"PETO"``.
+    reason : str
+        Why the estimate is undefined; empty where it is not.
     """
 
     used: NDArray[np.bool_]
@@ -81,6 +83,7 @@ class TableResult(PooledResult):
     q: float
     q_df: int
     method: str
+    reason: str
 
     @property
     def i2_q(self) -> float:
@@ -106,13 +109,13 @@ class TableResult(PooledResult):
             "i2_q": self.i2_q, "q": self.q, "q_df": self.q_df,
             "q_p": float(chi2_upper(np.asarray(self.q), self.q_df)) if self.q_df > 0 else NAN,
             "pi_method": "", "status": "undefined" if math.isnan(self.wald.estimate[0]) else "ok",
-            "status_reason": "; ".join([*self.notes, "a common effect is assumed, so τ² is not estimated"]),
+            "status_reason": "; ".join(filter(None, [self.reason, "a common effect is assumed, so τ² is not estimated"])),
         }  # fmt: skip
         return pd.DataFrame([values | {"level": self.spec.level}])
 
 
 def table_result(
-    spec: Any, effects: EffectSizes, used: NDArray[np.bool_], pooled: TablePool, method: str, notes: tuple[str, ...]
+    spec: Any, effects: EffectSizes, used: NDArray[np.bool_], pooled: TablePool, method: str, reason: str
 ) -> TableResult:
     """Assemble the result: Wald interval of the estimate, and Q over the studies with an event.
 
@@ -121,9 +124,9 @@ def table_result(
     coefficients = wald(np.atleast_1d(pooled.estimate), np.atleast_1d(pooled.variance), np.inf, spec.level)
     known = effects.complete & _with_events(effects)
     deviation = effects.yi[known] - coefficients.estimate[0]
-    q = float((deviation**2 / effects.vi[known]).sum()) if known.any() else NAN
-    df = int(known.sum()) - 1
-    return TableResult(spec, effects, ("intercept",), coefficients, notes, used, pooled, q, df, method)
+    q = float((deviation**2 / effects.vi[known]).sum()) if known.sum() > 1 else NAN
+    df = max(0, int(known.sum()) - 1)
+    return TableResult(spec, effects, ("intercept",), coefficients, used, pooled, q, df, method, reason)
 
 
 def _with_events(effects: EffectSizes) -> NDArray[np.bool_]:

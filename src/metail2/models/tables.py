@@ -25,6 +25,7 @@ Floats = NDArray[np.float64]
 NAN = float("nan")
 
 
+NO_TAU2 = "a common effect is assumed, so τ² is not estimated"
 RATIOS = ("RR", "OR", "IRR", "PETO")
 
 
@@ -109,7 +110,7 @@ class TableResult(PooledResult):
             "i2_q": self.i2_q, "q": self.q, "q_df": self.q_df,
             "q_p": float(chi2_upper(np.asarray(self.q), self.q_df)) if self.q_df > 0 else NAN,
             "pi_method": "", "status": "undefined" if math.isnan(self.wald.estimate[0]) else "ok",
-            "status_reason": "; ".join(filter(None, [self.reason, "a common effect is assumed, so τ² is not estimated"])),
+            "status_reason": "; ".join(filter(None, [self.reason, NO_TAU2])),
         }  # fmt: skip
         return pd.DataFrame([values | {"level": self.spec.level}])
 

@@ -1,0 +1,123 @@
+"""The forest plot: every study with its interval, and what they come to together."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from metail2.effects.measures import MEASURES
+from metail2.errors import MetailError
+from metail2.plots.forest_axes import Canvas, Picture, Words, compose
+from metail2.plots.forest_scale import Scale
+from metail2.plots.forest_table import LAYOUTS, forest_rows, forest_table
+from metail2.plots.forest_words import Facts, display_transform, effect_name, notes
+from metail2.plots.quiet import own_style
+from metail2.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["LAYOUTS", "forest"]
+
+
+def forest(
+    result: Result,
+    ax: Axes | None = None,
+    layout: str = "classic",
+    *,
+    common: Result | None = None,
+    favours: tuple[str, str] | None = None,
+    title: str | None = None,
+    arms: tuple[str, str] = ("Experimental", "Control"),
+    transform: str | None = None,
+) -> Axes:
+    """Draw a forest plot.
+
+    Studies keep their order; one that has no estimate says "not estimable", and the notes under the plot say why.
+    Squares have areas proportional to the weights. Intervals that the axis cuts end in an arrow.
+
+    Parameters
+    ----------
+    result : Result
+        What to draw; only its three tables are read. With an empty ``tidy()`` the studies are shown, not pooled.
+    ax : Axes, optional
+        Where to draw: table and plot are fitted into its place, scaled down if need be. Without it a figure of the
+        right size is made, without pyplot (show it with ``.figure``, write it with `metail2.plots.saving.save`).
+    layout : str
+        A key of `LAYOUTS`; ``"classic"`` has study, arms, weight, effect and plot.
+    common : Result, optional
+        A common-effect result of the same measure, drawn as a second, outlined diamond.
+    favours : tuple of str, optional
+        What lower and what higher values favour, e.g. ``("low-dose IL-2", "control")``.
+    title : str, optional
+        Over the table.
+    arms : tuple of str
+        Names of the two arms, over their columns.
+    transform : str, optional
+        A key of `TRANSFORMS` to show the effects in, instead of the measure's own.
+
+    Returns
+    -------
+    Axes
+        The Axes of the plot.
+
+    Raises
+    ------
+    UnknownChoice
+        For a layout, transform or measure that is not registered.
+    MetailError
+        If there are no studies, if `common` has another measure, or if `favours` is given for a measure without null.
+    """
+    _ = LAYOUTS[layout]
+    facts, other = Facts(result), Facts(common) if common is not None else None
+    _check(facts, other, favours)
+    picture = _compose(facts, other, layout, favours, title, arms, transform)
+    with own_style():
+        canvas = Canvas(_own_axes(picture) if ax is None else ax, picture)
+        canvas.draw()
+    return canvas.ax
+
+
+def _check(facts: Facts, other: Facts | None, favours: tuple[str, str] | None) -> None:
+    code = str(facts.model["measure"])
+    if facts.studies.empty:
+        raise MetailError("There is no study to draw: the result's studies() is empty.")
+    if other is not None and other.model["measure"] != code:
+        raise MetailError(f"The common-effect result is of measure {other.model['measure']}, the other of {code}.")
+    if favours is not None and math.isnan(MEASURES[code].null):
+        raise MetailError(f"Measure {code} has no value of no effect, so nothing is favoured: leave favours out.")
+
+
+def _compose(
+    facts: Facts,
+    other: Facts | None,
+    layout: str,
+    favours: tuple[str, str] | None,
+    title: str | None,
+    arms: tuple[str, str],
+    override: str | None,
+) -> Picture:
+    measure = MEASURES[str(facts.model["measure"])]
+    scale = Scale(display_transform(measure.code, override))
+    table = forest_table(forest_rows(facts, other), facts, scale.transform, arms, layout)
+    name = effect_name(measure, scale.transform)
+    sides = favours and (f"← Favours {favours[0]}", f"Favours {favours[1]} →")
+    words = Words(
+        title=title or "",
+        axis=f"{name}, log scale" if scale.transform.log_axis else name,
+        favours=sides,
+        notes=notes(facts, other),
+        description=f"{title or 'Forest plot'}: {name}, {len(facts.studies)} studies",
+    )
+    return compose(table, scale, float(scale.at(measure.null)), words)
+
+
+def _own_axes(picture: Picture) -> Axes:
+    """Make a figure of the picture's natural size, unknown to pyplot, with one Axes that fills it."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    width, height = picture.size
+    figure = Figure(figsize=(width / 72, height / 72), dpi=100, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure.add_axes((0, 0, 1, 1))

@@ -1,0 +1,351 @@
+"""The table of a forest plot: its rows, and each row as one line of monospace text."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from metail2.effects.measures import MEASURES
+from metail2.effects.transforms import Transform
+from metail2.plots.forest_words import Facts, effect_header, model_label
+from metail2.registry import Registry
+from metail2.wording import MINUS, number
+
+NBSP = "\u00a0"
+SUMMARIES = ("random", "common")
+IN_TOTALS = ("used", "no_events")
+
+FIRST, SECOND = "{0}", "{1}"
+Part = tuple[str, tuple[tuple[str, str], ...]]
+INPUTS: tuple[tuple[Part, ...], ...] = (
+    ((FIRST, (("events1", "Events"), ("n1", "Total"))), (SECOND, (("events2", "Events"), ("n2", "Total")))),
+    ((FIRST, (("events1", "Events"), ("time1", "Time"))), (SECOND, (("events2", "Events"), ("time2", "Time")))),
+    (
+        (FIRST, (("mean1", "Mean"), ("sd1", "SD"), ("n1", "Total"))),
+        (SECOND, (("mean2", "Mean"), ("sd2", "SD"), ("n2", "Total"))),
+    ),
+    (
+        ("After", (("mean_post", "Mean"), ("sd_post", "SD"))),
+        ("Before", (("mean_pre", "Mean"), ("sd_pre", "SD"))),
+        ("", (("n", "Total"),)),
+    ),
+    (("", (("mean", "Mean"), ("sd", "SD"), ("n", "Total"))),),
+    (("", (("events", "Events"), ("n", "Total"))),),
+    (("", (("events", "Events"), ("time", "Time"))),),
+)
+"""Input columns shown, by family: parts with a title ({0}, {1}: the arms' names), and the header of each column."""
+
+SUMMED = re.compile(r"(events|n|time)\d?$")
+"""Input columns whose totals mean something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the picture; numbers on the pooled scale, NaN where there is none.
+
+    Attributes
+    ----------
+    kind : str
+        ``heading study total random common prediction``.
+    label : str
+        Text of the first column.
+    estimate, lower, upper, weight : float
+        What is drawn; `weight` in percent.
+    inputs : mapping
+        Values of the input columns.
+    """
+
+    kind: str
+    label: str
+    estimate: float = math.nan
+    lower: float = math.nan
+    upper: float = math.nan
+    weight: float = math.nan
+    inputs: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows as text.
+
+    Attributes
+    ----------
+    rows : list of Row
+        From top to bottom.
+    lines : list of str
+        One line of equal width a row.
+    header, titles : str
+        The header line, and the line of titles over it.
+    """
+
+    rows: list[Row]
+    lines: list[str]
+    header: str
+    titles: str
+
+    @property
+    def width(self) -> int:
+        """Characters of the widest line."""
+        return max(len(line) for line in (*self.lines, self.header, self.titles))
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column as text: one cell a row, aligned to the right unless `left`."""
+
+    header: str
+    cells: list[str]
+    left: bool = False
+
+    @property
+    def width(self) -> int:
+        """Characters of the widest cell."""
+        return max(len(text) for text in (self.header, *self.cells))
+
+    def aligned(self, text: str) -> str:
+        """Pad `text` to the column's width."""
+        return text.ljust(self.width) if self.left else text.rjust(self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Columns under one title (which may be empty)."""
+
+    title: str
+    columns: list[Column]
+
+    def line(self, texts: Iterable[str]) -> str:
+        """Join one text a column, padded to the block's width."""
+        cells = [column.aligned(text) for column, text in zip(self.columns, texts, strict=True)]
+        return "  ".join(cells).rjust(len(self.title))
+
+    @property
+    def heading(self) -> str:
+        """The title, centred over the block."""
+        return self.title.center(len(self.line(column.header for column in self.columns)))
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a layout's columns are made from."""
+
+    rows: list[Row]
+    facts: Facts
+    transform: Transform
+    arms: tuple[str, str]
+
+
+Columns = Callable[[Context], list[Block]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A table's columns, in order, left of the plot."""
+
+    columns: tuple[Columns, ...]
+
+
+LAYOUTS: Registry[Layout] = Registry("forest plot layout")
+
+
+def forest_rows(facts: Facts, common: Facts | None) -> list[Row]:
+    """List what is drawn from top to bottom: studies in their order under their groups, totals, pooled effects.
+
+    Parameters
+    ----------
+    facts : Facts
+        The result.
+    common : Facts or None
+        The common-effect result to show beside it.
+
+    Returns
+    -------
+    list of Row
+        The rows.
+    """
+    rows = _study_rows(facts.studies)
+    if facts.pooled is None:
+        return rows
+    rows += _total_row(facts.studies)
+    for each in (facts, common):
+        if each is not None and each.pooled is not None:
+            rows.append(_summary_row(each))
+    if facts.has_prediction:
+        label = f"{100 * float(facts.model['level']):g}% prediction interval"
+        rows.append(Row("prediction", label, math.nan, *facts.prediction))
+    return rows
+
+
+def _study_rows(studies: pd.DataFrame) -> list[Row]:
+    names = _input_names(studies)
+    groups = ["" if pd.isna(group) else str(group) for group in studies["group"]]
+    rows, current = [], ""
+    for group, (_, study) in zip(groups, studies.iterrows(), strict=True):
+        if group and group != current:
+            rows.append(Row("heading", _plain(group)))
+        current = group
+        indent = "  " if group else ""
+        inputs = {name: float(study[name]) for name in names}
+        estimate, lower, upper, weight = (float(study[name]) for name in ("yi", "ci_lower", "ci_upper", "weight"))
+        rows.append(Row("study", indent + _plain(str(study["study"])), estimate, lower, upper, weight, inputs))
+    return rows
+
+
+def _plain(label: str) -> str:
+    # One character a column, also where an accent came as a character of its own; no line breaks.
+    return unicodedata.normalize("NFC", " ".join(label.split()))
+
+
+def _parts(studies: pd.DataFrame) -> tuple[Part, ...]:
+    for parts in INPUTS:
+        if all(name in studies for _, columns in parts for name, _ in columns):
+            return parts
+    return ()
+
+
+def _input_names(studies: pd.DataFrame) -> list[str]:
+    return [name for _, columns in _parts(studies) for name, _ in columns]
+
+
+def _total_row(studies: pd.DataFrame) -> list[Row]:
+    """Sum the counts of the studies that the pooled effect rests on; a sum with a gap is left empty."""
+    counted = studies[studies["state"].isin(IN_TOTALS)]
+    names = [name for name in _input_names(studies) if SUMMED.match(name)]
+    sums = {name: float(counted[name].astype(float).sum(skipna=False)) for name in names}
+    return [Row("total", "Total", inputs=sums)] if sums else []
+
+
+def _summary_row(facts: Facts) -> Row:
+    row = facts.pooled
+    assert row is not None
+    method = str(facts.model["method"])
+    kind = "common" if model_label(method).startswith("Common") else "random"
+    estimate, lower, upper = (float(row[name]) for name in ("estimate", "ci_lower", "ci_upper"))
+    return Row(kind, model_label(method), estimate, lower, upper)
+
+
+def study_column(context: Context) -> list[Block]:
+    """Name the rows."""
+    return [Block("", [Column("Study", [row.label for row in context.rows], left=True)])]
+
+
+def arm_columns(context: Context) -> list[Block]:
+    """Show the input columns of the measure's family, by arm."""
+    return [
+        Block(title.format(*context.arms), [Column(header, _inputs(context.rows, name)) for name, header in columns])
+        for title, columns in _parts(context.facts.studies)
+    ]
+
+
+def _inputs(rows: list[Row], name: str) -> list[str]:
+    values = [row.inputs.get(name, math.nan) for row in rows]
+    digits = max((_decimals(value) for value in values if math.isfinite(value)), default=0)
+    return ["" if math.isnan(value) else f"{value:.{digits}f}".replace("-", MINUS) for value in values]
+
+
+def _decimals(value: float) -> int:
+    """Count the decimals that `value` needs, at most two."""
+    return next((digits for digits in (0, 1) if math.isclose(value, round(value, digits), rel_tol=1e-9)), 2)
+
+
+def weight_column(context: Context) -> list[Block]:
+    """Show the weights, if there are any."""
+    weights = [row.weight for row in context.rows]
+    if all(math.isnan(weight) for weight in weights):
+        return []
+    cells = ["" if math.isnan(weight) else f"{weight:.1f} %" for weight in weights]
+    return [Block("", [Column("Weight", cells)])]
+
+
+def effect_column(context: Context) -> list[Block]:
+    """Show the estimates with their intervals, as displayed."""
+    transform = context.transform
+    shown = [tuple(transform([row.estimate, row.lower, row.upper]).tolist()) for row in context.rows]
+    digits = effect_digits([estimate for estimate, _, _ in shown], transform)
+    cells = _effect_cells(context.rows, shown, digits)
+    unit = f"{transform.unit.strip()} " if transform.unit else ""
+    title = effect_header(MEASURES[str(context.facts.model["measure"])], transform)
+    header = f"{unit}({context.facts.interval})".center(max(len(title), *map(len, cells)))
+    return [Block(title, [Column(header, cells)])]
+
+
+def effect_digits(estimates: list[float], transform: Transform) -> int:
+    """Choose the decimals of the effects: two for ratios, else by the largest of them."""
+    if transform.log_axis and not transform.unit:
+        return 2
+    largest = max((abs(value) for value in estimates if math.isfinite(value)), default=1.0)
+    usual = 1 if transform.unit else 2
+    steps = ((1000, 0), (100, 1), (0.1, usual), (0.01, 3), (0.0, 4))
+    return usual if largest == 0 else next(digits for least, digits in steps if largest >= least)
+
+
+def _effect_cells(rows: list[Row], shown: list[tuple[Any, ...]], digits: int) -> list[str]:
+    """Write "0.49 (0.34 to 0.70)" with the three numbers in columns of their own."""
+    texts = [["" if math.isnan(value) else number(value, digits) for value in values] for values in shown]
+    first, second, third = (max((len(row[i]) for row in texts), default=0) for i in range(3))
+    cells = []
+    for row, (estimate, lower, upper) in zip(rows, texts, strict=True):
+        interval = f"{'(' + lower:>{second + 1}} to {upper + ')':>{third + 1}}"
+        if row.kind in ("heading", "total"):
+            cells.append("")
+        elif row.kind == "prediction" or (estimate and lower and upper):
+            cells.append(f"{estimate:>{first}} {interval}")
+        else:
+            cells.append(f"{estimate:>{first}} {'(no interval)':<{len(interval)}}" if estimate else "not estimable")
+    return cells
+
+
+LAYOUTS.add("classic", Layout((study_column, arm_columns, weight_column, effect_column)))
+
+
+def forest_table(rows: list[Row], facts: Facts, transform: Transform, arms: tuple[str, str], layout: str) -> Table:
+    """Write every row as one line of text, its columns aligned.
+
+    Parameters
+    ----------
+    rows : list of Row
+        From `forest_rows`.
+    facts : Facts
+        The result.
+    transform : Transform
+        From the pooled to the displayed scale.
+    arms : tuple of str
+        Names of the two arms.
+    layout : str
+        A key of `LAYOUTS`.
+
+    Returns
+    -------
+    Table
+        The lines.
+    """
+    context = Context(rows, facts, transform, arms)
+    blocks = [block for columns in LAYOUTS[layout].columns for block in columns(context)]
+    lines = [
+        _line(block.line(column.cells[i] for column in block.columns) for block in blocks) for i in range(len(rows))
+    ]
+    header = _line(block.line(column.header for column in block.columns) for block in blocks)
+    titles = _line(block.heading for block in blocks)
+    return Table(rows, _distinct(lines), header, titles)
+
+
+def _line(texts: Iterable[str]) -> str:
+    # SVG drops spaces at the start and in runs; a "$" would begin a formula.
+    line = "   ".join(texts)
+    return re.sub(r"^ +| {2,}| $", lambda run: NBSP * len(run.group()), line)
+
+
+def _distinct(lines: list[str]) -> list[str]:
+    """Make equal lines differ by trailing blanks: forestplot places rows by their text."""
+    seen: dict[str, int] = {}
+    distinct = []
+    for line in lines:
+        seen[line] = seen.get(line, -1) + 1
+        distinct.append(line + NBSP * seen[line])
+    return distinct

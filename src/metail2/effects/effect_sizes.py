@@ -166,6 +166,18 @@ class EffectSizes:
         mask[i] = False
         return self.subset(mask)
 
+    def assign(self, **columns: Any) -> EffectSizes:
+        """Add columns (each of length k, or one value) to `moderators`, e.g. ``group=`` for headings on a plot."""
+        return replace(self, _columns=self.moderators.assign(**columns))
+
+    def reversed(self) -> EffectSizes:
+        """Change the sign of every effect, so that what was a decrease reads as an increase; the trail says so."""
+        steps = pd.DataFrame(
+            {"study": list(self.study), "quantity": "yi", "value": -self.yi, "conversion": "sign changed"},
+        ).assign(step=self.trail["step"].max() + 1 if len(self.trail) else 1, basis="derived")
+        trail = pd.concat([self.trail, steps], ignore_index=True)[list(TRAIL_COLUMNS)].fillna("")
+        return replace(self, yi=-self.yi, _trail=trail.sort_values(["study", "step"], kind="stable", ignore_index=True))
+
     @staticmethod
     def concat(parts: Sequence[EffectSizes]) -> EffectSizes:
         """Join effects of one measure, in the order given; covariances stay within their part.

@@ -38,3 +38,31 @@ class Peto:
         pooled = peto(*(table[name][used] for name in "abcd"))
         undefined = "Peto's odds ratio is undefined, because no study has patients with and patients without the event"
         return table_result(self, effects, used, pooled, "PETO", "" if np.isfinite(pooled.estimate) else undefined)
+
+
+def peto_conditions(effects: EffectSizes) -> list[str]:
+    """Say which conditions of Peto's method do not hold, one sentence each; an empty list where all hold.
+
+    The conditions, after the Cochrane Handbook (section 10.4.4.1) and Greenland & Salvan (1990): events are rare (here:
+    at most 1 % over all arms), the arms of each study are of similar size (at most 2 : 1), and the effect is small (the
+    pooled odds ratio between 0.5 and 2).
+
+    Parameters
+    ----------
+    effects : EffectSizes
+        Effects that carry two-by-two tables.
+    """
+    table = cells(effects.inputs)
+    events, n1, n2 = table["a"] + table["c"], table["a"] + table["b"], table["c"] + table["d"]
+    risk = 100 * float(np.nansum(events)) / float(np.nansum(n1 + n2))
+    ratio = np.maximum(n1 / n2, n2 / n1)
+    worst = int(np.nanargmax(ratio))
+    odds = float(np.exp(Peto().fit(effects).estimate))
+    broken = []
+    if risk > 1:
+        broken.append(f"Events are not rare: {risk:.1f} % of all patients had one.")
+    if ratio[worst] > 2:
+        broken.append(f"Arms are not of similar size: {n1[worst]:g} v {n2[worst]:g} in {effects.study[worst]}.")
+    if not 0.5 <= odds <= 2:
+        broken.append(f"The effect is not small: Peto's odds ratio would be {odds:.2f}.")
+    return broken

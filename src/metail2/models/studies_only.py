@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from metail2.effects.effect_sizes import EffectSizes
+from metail2.kernels.inference import quantile
 from metail2.models.base import study_table
 from metail2.results import GLANCE_COLUMNS, TIDY_COLUMNS
 
@@ -24,10 +25,13 @@ class StudiesOnly:
         Why they are not pooled, in a sentence; printed wherever they are shown.
     level : float
         Confidence level of each study's interval.
+    small_sample : bool
+        Intervals of changes in one group by t with n − 1 degrees of freedom instead of the normal.
     """
 
     reason: str
     level: float = 0.95
+    small_sample: bool = False
 
     def fit(self, effects: EffectSizes) -> StudiesOnlyResult:
         """Wrap the effects; nothing is computed but each study's own interval."""
@@ -58,4 +62,12 @@ class StudiesOnlyResult:
         nothing = np.full(len(self.effects), NAN)
         state = np.where(np.isnan(self.effects.yi), "missing", "shown").astype(object)
         state[np.isfinite(self.effects.yi) & np.isnan(self.effects.vi)] = "variance_undefined"
-        return study_table(self.effects, self.spec.level, nothing, nothing, state)
+        table = study_table(self.effects, self.spec.level, nothing, nothing, state)
+        return _with_t_intervals(table, self.spec.level) if self.spec.small_sample else table
+
+
+def _with_t_intervals(table: pd.DataFrame, level: float) -> pd.DataFrame:
+    half = [
+        quantile(level, n - 1) * np.sqrt(vi) if n > 1 else NAN for n, vi in zip(table["n"], table["vi"], strict=True)
+    ]
+    return table.assign(ci_lower=table["yi"] - half, ci_upper=table["yi"] + half)

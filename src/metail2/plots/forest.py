@@ -48,7 +48,8 @@ def forest(
     common : Result, optional
         A common-effect result of the same measure, drawn as a second, outlined diamond.
     favours : tuple of str, optional
-        What lower and what higher values favour, e.g. ``("low-dose IL-2", "control")``.
+        What lower and what higher values favour, e.g. ``("low-dose IL-2", "control")``; for changes in one group what
+        they mean, e.g. ``("Improvement", "Worsening")``.
     title : str, optional
         Over the table.
     arms : tuple of str
@@ -101,7 +102,8 @@ def _compose(
     scale = Scale(display_transform(measure.code, override))
     table = forest_table(forest_rows(facts, other), facts, scale.transform, arms, layout)
     name = effect_name(measure, scale.transform)
-    sides = favours and (f"← Favours {favours[0]}", f"Favours {favours[1]} →")
+    verb = "" if measure.family.name == "change" else "Favours "  # a change in one group favours nothing over another
+    sides = favours and (f"← {verb}{favours[0]}", f"{verb}{favours[1]} →")
     words = Words(
         title=title or "",
         axis=f"{name}, log scale" if scale.transform.log_axis else name,

@@ -41,7 +41,10 @@ def _render(figure: Figure, suffix: str) -> bytes:
 
 
 def save(picture: Axes | Figure, path: str | Path) -> Path:
-    """Write a picture as PNG (200 dpi), SVG (text as outlines, so that columns stay aligned on any machine, with a title) or PDF, by the suffix of `path`.
+    """Write a picture as PNG (200 dpi), SVG or PDF, by the suffix of `path`.
+
+    SVG text is written as outlines, so that columns stay aligned on any machine; the file has a title.
+
 
     Parameters
     ----------

@@ -178,13 +178,19 @@ class Selection:
         return self.enrolled("both")
 
     def enrolled(self, arm: str) -> Figure | None:
-        """Return the number of patients of an arm at enrolment, as this outcome or `randomised` prints it."""
+        """Return the number of patients of an arm at enrolment: of this outcome, as randomised, or of the whole study.
+
+        The studies table answers for a study of a single arm only.
+        """
         figures = self.records.figures
         mine = figures[(figures["study_id"] == self.study_id) & (figures["statistic"] == "n") & (figures["arm"] == arm)]
         for outcome in (self.outcome, "randomised", "enrolled"):
             found = mine[(mine["outcome"] == outcome) & (mine["timepoint"] == "enrolment")]
             if len(found) == 1:
                 return _figure(found.to_dict("records")[0])
+        total = self.study.get("n_total")
+        if self.study.get("design") == "single-arm" and total is not None and pd.notna(total):
+            return Figure(float(total), str(total), "studies", str(self.study["note"]))
         return None
 
 

@@ -1,0 +1,111 @@
+"""Reading a plain table of one outcome, one row a study, from a CSV file or an Excel workbook."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from metail2.errors import RecordError
+from metail2.records.reading import WORKBOOKS, _frame, _read_csv, _read_sheets, _Table
+
+MISSING = ("", "NA", "N/A", "NaN", "nan")
+"""Cells that say that there is no value."""
+
+
+def read_study_table(path: Path, study: str | None = None) -> pd.DataFrame:
+    """Read a table of studies.
+
+    Parameters
+    ----------
+    path : Path
+        A workbook (``.xlsx``, ``.xlsm``; its first sheet), or a UTF-8 CSV file with a header.
+    study : str, optional
+        Column of study labels, which stay text as they are; by default a column called ``study``.
+
+    Returns
+    -------
+    DataFrame
+        One row a study; the index is the row as a spreadsheet counts it, the header being row 1. Columns that hold
+        nothing but numbers are numbers; empty cells and those of `MISSING` are NaN.
+
+    Raises
+    ------
+    RecordError
+        If the file cannot be opened (then raised from the OSError), read as a table, or has no rows.
+    """
+    _check_readable(path)
+    file, cells = _workbook_table(path) if path.suffix.lower() in WORKBOOKS else _frame(path.name, _read_csv(path))
+    if len(cells.columns) == 1 and any(mark in cells.columns[0] for mark in ";\t"):
+        raise RecordError(f"{file} separates its columns by semicolons or tabs; save it with commas between them.")
+    if cells.empty:
+        raise RecordError(f"{file} has no row below its header; add at least one.")
+    labels = study or "study"
+    return pd.DataFrame({name: cells[name] if name == labels else _numeric(cells[name]) for name in cells.columns})
+
+
+def check_studies(table: pd.DataFrame, study: str | None, file: str) -> None:
+    """Check that every row has a label and no study has two rows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Its index holds the numbers of the rows.
+    study : str or None
+        Column of study labels; None for ``study``. Nothing is checked where there is no such column.
+    file : str
+        Where the table came from.
+
+    Raises
+    ------
+    RecordError
+        The first row without a label, or the first study that comes twice, with both rows.
+    """
+    name = study or "study"
+    if name not in table.columns:
+        return
+    labels = table[name]
+    empty = labels.isna() | (labels.astype(str).str.strip() == "")
+    if empty.any():
+        raise RecordError(f"{file}, row {table.index[empty][0]}: column {name!r} is empty; name the study.")
+    repeated = labels.duplicated()
+    if repeated.any():
+        label = labels[repeated].iloc[0]
+        first, second = table.index[labels == label][:2]
+        raise RecordError(
+            f"{file}: study {str(label)!r} is in rows {first} and {second}; one outcome has one row a study, so keep "
+            f"one of them, combine them, or name them apart in column {name!r}."
+        )
+
+
+def _check_readable(path: Path) -> None:
+    try:
+        with path.open("rb"):
+            return
+    except OSError as error:
+        if path.is_dir():
+            why = "is a folder; give the CSV or XLSX file in it"
+        elif isinstance(error, FileNotFoundError):
+            why = "does not exist; give a CSV or XLSX file, or the name of a shipped data set"
+        else:
+            why = f"cannot be read ({error.strerror}); check that you may open it"
+        raise RecordError(f"{path} {why}.") from error
+
+
+def _workbook_table(path: Path) -> _Table:
+    try:
+        sheets = _read_sheets(path)
+    except Exception as error:
+        # openpyxl lets through whatever a damaged part of the archive causes
+        raise RecordError(
+            f"{path.name} cannot be read as an Excel workbook ({type(error).__name__}); open it and save it as .xlsx."
+        ) from None
+    name, rows = next(iter(sheets.items()))
+    return _frame(f"{path.name}, sheet {name}", rows)
+
+
+def _numeric(cells: pd.Series) -> pd.Series:
+    """Turn a column into numbers if it holds nothing else; the text of the others stays."""
+    known = cells.where(~cells.isin(MISSING))
+    numbers = pd.to_numeric(known, errors="coerce")
+    return known if bool((numbers.isna() & known.notna()).any()) else numbers

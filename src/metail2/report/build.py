@@ -1,0 +1,244 @@
+"""build_report(): from a specification to a folder with page, tables, figures, results and manifest."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from metail2.errors import ReportError
+from metail2.plots.forest import forest
+from metail2.plots.saving import save
+from metail2.records.catalogue import list_datasets, records_folder
+from metail2.records.reading import load_records, read_records
+from metail2.records.trial_records import TrialRecords
+from metail2.report.coverage import Coverage, coverage
+from metail2.report.evaluate import AnalysisAnswer, Answer, answer
+from metail2.report.manifest import created, manifest
+from metail2.report.page import render
+from metail2.report.specification import Specification, read_specification, specification_path
+from metail2.report.views import Figure, summary_row
+
+FORMATS = ("svg", "png", "pdf")
+TABLES: Mapping[str, Callable[[AnalysisAnswer], pd.DataFrame]] = {
+    "estimates": lambda analysis: analysis.result.tidy(),
+    "models": lambda analysis: analysis.result.glance(),
+    "studies": lambda analysis: analysis.result.studies(),
+    "trail": lambda analysis: analysis.effects.trail,
+}
+"""Tables written for every analysis of every outcome, by file name."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltReport:
+    """A report on disk.
+
+    Attributes
+    ----------
+    page : Path
+        The page to open.
+    summary : str
+        One line an outcome, for the terminal.
+    """
+
+    page: Path
+    summary: str
+
+
+def build_report(report: str, output: Path, command: str) -> BuiltReport:
+    """Build a report; nothing is written unless all of it can be.
+
+    Parameters
+    ----------
+    report : str
+        Name of a shipped report, or path of a TOML file.
+    output : Path
+        Folder to write: new, empty, or holding an earlier report, which is replaced.
+    command : str
+        What was typed, for the manifest.
+
+    Raises
+    ------
+    MetailError
+        If the specification, the records or the output folder do not allow it; the message says what to do.
+    """
+    _check_output(output)
+    path = specification_path(report)
+    spec = read_specification(path)
+    records, inputs = _records(spec, path)
+    answers = [answer(records, outcome) for outcome in spec.outcome]
+    coverages = [coverage(records, review, answers) for review in spec.review]
+    try:
+        with tempfile.TemporaryDirectory(dir=_parent(output), prefix=".metail2-") as scratch:
+            folder = Path(scratch) / "report"
+            _write(
+                folder, spec, answers, coverages, command, inputs | {f"reports/{path.parent.name}/{path.name}": path}
+            )
+            _move(folder, output)
+    except OSError as error:
+        raise ReportError(f"The report cannot be written to {output}: {error.strerror or error}.") from error
+    return BuiltReport(output / "index.html", _summary(answers))
+
+
+def _check_output(output: Path) -> None:
+    if output.exists() and not output.is_dir():
+        raise ReportError(f"{output} is a file; give a folder to write the report to.")
+    if output.is_dir() and any(output.iterdir()) and not (output / "manifest.json").exists():
+        raise ReportError(f"{output} holds other files; give a new folder, so that nothing of yours is replaced.")
+
+
+def _parent(output: Path) -> Path:
+    parent = output.absolute().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    return parent
+
+
+def _records(spec: Specification, path: Path) -> tuple[TrialRecords, dict[str, Path]]:
+    """Read the records: shipped under the name, or a folder or workbook beside the specification."""
+    if spec.records in set(list_datasets()["name"]):
+        folder = records_folder(spec.records)
+        files = {f"datasets/{spec.records}/{file.name}": file for file in sorted(folder.glob("*.csv"))}
+        return load_records(spec.records), files
+    place = path.parent / spec.records
+    found = sorted(place.glob("*.csv")) if place.is_dir() else [place]
+    return read_records(place), {f"{spec.records}/{file.name}": file for file in found}
+
+
+def _write(
+    folder: Path,
+    spec: Specification,
+    answers: Sequence[Answer],
+    coverages: Sequence[Coverage],
+    command: str,
+    inputs: dict[str, Path],
+) -> None:
+    for name in ("figures", "tables"):
+        (folder / name).mkdir(parents=True)
+    at = created()
+    figures = {found.spec.id: _figures(folder / "figures", spec, found) for found in answers}
+    _write_tables(folder / "tables", answers, coverages)
+    _write_json(folder / "results.json", {"title": spec.title, "outcomes": [_as_data(found) for found in answers]})
+    (folder / "index.html").write_text(render(spec, answers, coverages, figures, at, command), encoding="utf-8")
+    _write_json(folder / "manifest.json", manifest(command, spec.model_dump(mode="json"), inputs, folder, at))
+
+
+def _move(folder: Path, output: Path) -> None:
+    if output.is_dir():
+        shutil.rmtree(output)
+    shutil.move(folder, output)
+
+
+def _figures(folder: Path, spec: Specification, found: Answer) -> list[Figure]:
+    """Draw the primary analysis and those that ask for a figure, in every format."""
+    drawn = []
+    for analysis in found.analyses:
+        if analysis is not found.primary and not analysis.spec.figure:
+            continue
+        name = found.spec.id if analysis is found.primary else f"{found.spec.id}-{analysis.spec.id}"
+        picture = _forest(spec, found, analysis)
+        for suffix in FORMATS:
+            save(picture, folder / f"{name}.{suffix}")
+        svg = base64.b64encode((folder / f"{name}.svg").read_bytes()).decode("ascii")
+        drawn.append(Figure(name, analysis.spec.title, analysis.spec.reason, f"data:image/svg+xml;base64,{svg}"))
+    return drawn
+
+
+def _forest(spec: Specification, found: Answer, analysis: AnalysisAnswer) -> Any:
+    common = None
+    if found.spec.common and analysis is found.primary:
+        common = found.analysis(found.spec.common).result
+    favours = None if math.isnan(analysis.display.measure.null) else tuple(found.spec.favours) or None
+    return forest(
+        analysis.result,
+        common=common,
+        favours=favours,  # type: ignore[arg-type]
+        arms=(spec.arms[0], spec.arms[1]),
+        title=found.spec.title,
+        transform=analysis.display.transform.code,
+    )
+
+
+def _write_tables(folder: Path, answers: Sequence[Answer], coverages: Sequence[Coverage]) -> None:
+    _write_csv(folder / "summary.csv", pd.DataFrame([summary_row(found) for found in answers]))
+    _write_csv(folder / "coverage.csv", pd.concat([table.frame() for table in coverages]) if coverages else None)
+    for name in TABLES:
+        parts = [_labelled(found, analysis, name) for found in answers for analysis in found.analyses]
+        _write_csv(folder / f"{name}.csv", pd.concat([part for part in parts if len(part)], ignore_index=True))
+    _write_csv(folder / "sensitivity.csv", _by_outcome(answers, "sensitivity"))
+    _write_csv(folder / "control_risks.csv", _by_outcome(answers, "risks"))
+
+
+def _labelled(found: Answer, analysis: AnalysisAnswer, name: str) -> pd.DataFrame:
+    table = TABLES[name](analysis)
+    return pd.concat([_key(found, analysis, len(table)), table.reset_index(drop=True)], axis=1)
+
+
+def _key(found: Answer, analysis: AnalysisAnswer, rows: int) -> pd.DataFrame:
+    return pd.DataFrame({"outcome": [found.spec.id] * rows, "analysis": [analysis.spec.id] * rows})
+
+
+def _by_outcome(answers: Sequence[Answer], name: str) -> pd.DataFrame | None:
+    parts = [table.assign(outcome=a.spec.id) for a in answers if (table := getattr(a, name)) is not None]
+    return pd.concat(parts, ignore_index=True) if parts else None
+
+
+def _write_csv(path: Path, table: pd.DataFrame | None) -> None:
+    if table is not None:
+        table.to_csv(path, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def _as_data(found: Answer) -> dict[str, Any]:
+    return {
+        "id": found.spec.id,
+        "title": found.spec.title,
+        "state": found.state,
+        "reason": found.reason,
+        "analyses": [_analysis_data(analysis) for analysis in found.analyses],
+        "beside": [{"study": b.label, "shown": b.shown, "state": b.state, "reason": b.reason} for b in found.beside],
+        "sensitivity": _rows(found.sensitivity),
+        "control_risks": _rows(found.risks),
+        "peto_conditions_not_met": list(found.peto),
+    }
+
+
+def _analysis_data(analysis: AnalysisAnswer) -> dict[str, Any]:
+    pooled = analysis.pooled
+    return {
+        "id": analysis.spec.id,
+        "title": analysis.spec.title,
+        "display": analysis.display.transform.code,
+        "estimates": _rows(analysis.result.tidy()),
+        "model": _rows(analysis.result.glance()),
+        "studies": _rows(analysis.result.studies()),
+        "companions": _rows(pooled.companions()) if pooled is not None else [],
+        "covariance": None if analysis.effects.V is None else analysis.effects.V.tolist(),
+    }
+
+
+def _rows(table: pd.DataFrame | None) -> list[dict[str, Any]]:
+    if table is None:
+        return []
+    return [{str(k): _plain(v) for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN: a missing number is null, and its reason stands beside it."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_json(path: Path, data: Any) -> None:
+    path.write_text(json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _summary(answers: Sequence[Answer]) -> str:
+    rows = [summary_row(found) for found in answers]
+    width = max(len(row["title"]) for row in rows)
+    return "\n".join(f"{row['title']:<{width}}  {row['state_name']:<14}  {row['shown']}" for row in rows)

@@ -1,0 +1,252 @@
+"""What the page shows of each answer: numbers turned into words and rows, nothing computed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from metail2.models.random_effects import RandomEffectsResult
+from metail2.report.evaluate import STATES, AnalysisAnswer, Answer
+from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, number, p_value, percent
+
+STATE_NAMES = {
+    "pooled": "pooled",
+    "one_study": "one study",
+    "not_comparable": "not comparable",
+    "direction_only": "direction only",
+    "not_found": "not found",
+    "variance_undefined": "no variance (n = 1)",
+}
+DESIGN_NAMES = {
+    "controlled": "IL-2 against control",
+    "before_after": "before/after, one group",
+    "single_arm": "one group, no control",
+}
+DESIGN_NOTES = {
+    "before_after": "A before/after comparison has no control group. It cannot tell an effect from regression to the "
+    "mean, the natural course or background therapy, and it rests on an assumed correlation of the values before and "
+    "after. It is never mixed with comparisons against control.",
+    "single_arm": "A proportion without a control group cannot show an effect.",
+}
+BETTER = {"higher": "Higher is better.", "lower": "Lower is better.", "neither": ""}
+Row = dict[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture on the page: its file name without suffix, heading, reason, and the image as a data URI."""
+
+    name: str
+    title: str
+    reason: str
+    source: str
+
+
+def summary_row(answer: Answer) -> Row:
+    """One line of the table at the top of the page."""
+    return {
+        "id": answer.spec.id,
+        "title": answer.spec.title,
+        "state": answer.state,
+        "state_name": STATE_NAMES[answer.state],
+        "design": DESIGN_NAMES[answer.spec.design],
+        "k": len(set(answer.primary.effects.moderators["study_id"])),
+        "shown": _headline(answer.primary),
+    }
+
+
+def _headline(primary: AnalysisAnswer) -> str:
+    if primary.pooled is not None:
+        row = primary.pooled.tidy().iloc[0]
+        return f"{primary.display.name} {primary.display.triple(row['estimate'], row['ci_lower'], row['ci_upper'])}"
+    table = primary.result.studies()
+    if len(table) == 1:
+        row = table.iloc[0]
+        return f"{primary.display.name} {primary.display.triple(row['yi'], row['ci_lower'], row['ci_upper'])}"
+    return "shown side by side"
+
+
+def outcome_view(answer: Answer, figures: list[Figure]) -> Row:
+    """Everything the page shows of one outcome."""
+    spec = answer.spec
+    return {
+        **summary_row(answer),
+        "question": spec.question,
+        "reason": answer.reason,
+        "state_meaning": STATES[answer.state],
+        "better": BETTER[spec.better],
+        "design_note": DESIGN_NOTES.get(spec.design, ""),
+        "figures": figures,
+        "results": [row for found in answer.analyses for row in result_rows(found, found is answer.primary)],
+        "tau2_interval": _tau2_interval(answer.primary),
+        "windows": _windows(answer.primary),
+        "studies": study_rows(answer.primary),
+        "sensitivity": _sensitivity_rows(answer),
+        "risks": _risk_rows(answer.risks),
+        "peto": list(answer.peto),
+        "beside": [
+            {
+                "label": b.label,
+                "shown": b.shown,
+                "state": b.state,
+                "state_name": STATE_NAMES[b.state],
+                "reason": b.reason,
+            }
+            for b in answer.beside
+        ],
+        "caveats": spec.caveats,
+        "trail": trail_rows(answer.primary),
+    }
+
+
+def result_rows(found: AnalysisAnswer, primary: bool) -> list[Row]:
+    """Rows of the table of results: the analysis, then the intervals that must stand beside it."""
+    if found.pooled is None:
+        return [_shown_row(row, found, primary) for row in found.result.studies().to_dict("records")]
+    glance, tidy = found.pooled.glance().iloc[0], found.pooled.tidy().iloc[0]
+    first = _pooled_row(found, glance, tidy) | {"primary": primary}
+    return [first, *(_companion_row(row, found, tidy) for row in found.pooled.companions().to_dict("records"))]
+
+
+def _shown_row(row: Row, found: AnalysisAnswer, primary: bool) -> Row:
+    values = row["yi"], row["ci_lower"], row["ci_upper"]
+    return {
+        "title": found.spec.title,
+        "note": found.spec.reason,
+        "k": row["study"],
+        "shown": found.display.triple(*values),
+        "ratio": found.display.as_ratio.triple(*values) if found.display.as_ratio else "",
+        "effect": found.display.name,
+        "primary": primary,
+    }
+
+
+def _pooled_row(found: AnalysisAnswer, glance: pd.Series, tidy: pd.Series) -> Row:
+    values = tidy["estimate"], tidy["ci_lower"], tidy["ci_upper"]
+    undefined = math.isnan(tidy["estimate"])
+    return {
+        "title": found.spec.title + (" (exploratory)" if found.spec.exploratory else ""),
+        "note": _join(found.spec.reason, glance["status_reason"] if undefined else ""),
+        "k": glance["k"],
+        "effect": found.display.name,
+        "shown": "undefined" if undefined else found.display.triple(*values),
+        "ratio": found.display.as_ratio.triple(*values) if found.display.as_ratio else "",
+        "p": "" if undefined else p_value(tidy["p_value"]),
+        "interval": TEST_NAMES[glance["test"]],
+        "prediction": _prediction(found, glance),
+        "q": ""
+        if math.isnan(glance["q"])
+        else f"Q = {number(glance['q'])}, {glance['q_df']} df, {p_value(glance['q_p'])}",
+        "i2_q": "" if math.isnan(glance["i2_q"]) else percent(glance["i2_q"]),
+        "tau2": "" if math.isnan(glance["tau2"]) or glance["method"] == "CE" else _tau2(glance),
+        "i2": "" if math.isnan(glance["i2"]) else percent(glance["i2"]),
+    }
+
+
+def _companion_row(row: Row, found: AnalysisAnswer, tidy: pd.Series) -> Row:
+    return {
+        "title": f"beside it: {TEST_NAMES[row['test']]}",
+        "companion": True,
+        "note": f"because {row['reason']}",
+        "effect": found.display.name,
+        "shown": found.display.triple(tidy["estimate"], row["ci_lower"], row["ci_upper"]),
+        "p": p_value(row["p_value"]),
+        "interval": TEST_NAMES[row["test"]],
+    }
+
+
+def _join(*sentences: str) -> str:
+    return " ".join(s[:1].upper() + s[1:] + ("" if s.endswith(".") else ".") for s in sentences if s)
+
+
+def _tau2(glance: pd.Series) -> str:
+    return f"{number(glance['tau2'], 4) if glance['tau2'] else '0'} ({TAU2_NAMES[glance['method']]})"
+
+
+def _prediction(found: AnalysisAnswer, glance: pd.Series) -> str:
+    if math.isnan(glance["pi_lower"]):
+        return ""
+    limits = found.display.pair(glance["pi_lower"], glance["pi_upper"])
+    return f"{limits} [{PREDICTION_NAMES[glance['pi_method']]}]"
+
+
+def _tau2_interval(found: AnalysisAnswer) -> str:
+    """The Q-profile interval of the primary random-effects model, in words."""
+    result = found.result
+    if not isinstance(result, RandomEffectsResult) or result.k < 2 or result.spec.tau2 == "CE":
+        return ""
+    limits = result.tau2_interval()
+    return (
+        f"Q-profile 95 % intervals: τ² {number(limits.lower, 4)} to {number(limits.upper, 4)}; I² (from τ²) "
+        f"{number(limits.i2_lower, 1)} to {percent(limits.i2_upper)}."
+    )
+
+
+def _windows(found: AnalysisAnswer) -> list[str]:
+    table = found.effects.moderators
+    return [
+        f"{row['study']}: {row['window']}"
+        for row in table.to_dict("records")
+        if row["window"] and row["timepoint"] == "study"
+    ]
+
+
+def study_rows(found: AnalysisAnswer) -> list[Row]:
+    """One row a study of the primary analysis, with its state and facts."""
+    facts = found.effects.moderators.to_dict("records")
+    return [
+        {
+            "study": row["study"],
+            "disease": fact["disease"],
+            "dose": fact["dose"],
+            "when": fact["timepoint"],
+            "centre": fact["centre"],
+            "shown": found.display.triple(row["yi"], row["ci_lower"], row["ci_upper"]),
+            "weight": "" if math.isnan(row["weight"]) else percent(row["weight"]),
+            "state": row["state"],
+        }
+        for row, fact in zip(found.result.studies().to_dict("records"), facts, strict=True)
+    ]
+
+
+def _sensitivity_rows(answer: Answer) -> list[Row]:
+    if answer.sensitivity is None:
+        return []
+    ratio = answer.primary.display.as_ratio
+    return [
+        {
+            "r": f"{row['r']:g}",
+            "shown": row["shown"],
+            "ratio": ratio.triple(row["estimate"], row["ci_lower"], row["ci_upper"]) if ratio else "",
+            "tau2": "" if math.isnan(row["tau2"]) else number(row["tau2"], 4),
+        }
+        for row in answer.sensitivity.to_dict("records")
+    ]
+
+
+def _risk_rows(risks: pd.DataFrame | None) -> list[Row]:
+    if risks is None:
+        return []
+    return [
+        {
+            "study": row["study"],
+            "counts": f"{row['events']:g}/{row['n']:g}",
+            "risk": f"{100 * row['risk']:.1f} % ({100 * row['ci_lower']:.1f} to {100 * row['ci_upper']:.1f})",
+        }
+        for row in risks.to_dict("records")
+    ]
+
+
+def trail_rows(found: AnalysisAnswer) -> list[Row]:
+    """The audit trail of the primary analysis, values as text."""
+    rows = found.effects.trail.fillna("").to_dict("records")
+    return [{**{str(k): v for k, v in row.items()}, "value": _value(row["value"])} for row in rows]
+
+
+def _value(value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return "not defined" if math.isnan(value) else number(value, 0 if value == int(value) else 4)

@@ -12,6 +12,7 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.two_by_two import cells
 from metail2.kernels.tables import MANTEL_HAENSZEL
 from metail2.models.tables import TableResult, counted, effects_from_counts, event_columns, table_result
+from metail2.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class MantelHaenszel:
         effects = effects_from_counts(data, self.measure)
         used = counted(effects)
         pooled = MANTEL_HAENSZEL[self.measure](*(column[used] for column in _columns(effects)))
-        reason = "" if np.isfinite(pooled.estimate) else _undefined(effects)
+        reason = _weightless(effects, used, pooled.weights) if np.isfinite(pooled.estimate) else _undefined(effects)
         return table_result(self, effects, used, pooled, "MH", reason)
 
 
@@ -62,6 +63,17 @@ def _columns(effects: EffectSizes) -> list[NDArray[np.float64]]:
         return [np.asarray(effects.inputs[name]) for name in ("events1", "time1", "events2", "time2")]
     table = cells(effects.inputs)
     return [table[name] for name in "abcd"]
+
+
+def _weightless(effects: EffectSizes, used: NDArray[np.bool_], weights: NDArray[np.float64]) -> str:
+    """Explain a weight of 0 %: the pooled ratio is a weighted mean of ratios only of studies with control events."""
+    names = [effects.study[i] for i in np.flatnonzero(used)[(weights == 0) & effects.complete[used]]]
+    if not names:
+        return ""
+    return (
+        f"{listed(names)} {'has' if len(names) == 1 else 'have'} a weight of 0 %, having no event in the control arm, "
+        "yet the events of the experimental arm count in the pooled ratio"
+    )
 
 
 def _undefined(effects: EffectSizes) -> str:

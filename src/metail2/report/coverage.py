@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -10,8 +10,6 @@ import pandas as pd
 from metail2.records.trial_records import TrialRecords
 from metail2.report.evaluate import Answer
 from metail2.report.specification import ReviewTable
-
-SHOWN = ("pooled", "one_study", "not_comparable")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +51,26 @@ def coverage(records: TrialRecords, review: ReviewTable, answers: Sequence[Answe
     rows = []
     for row in records.tables[review.table].fillna("").to_dict("records"):
         ids = [study for study in str(row["study_id"]).split(";") if study]
-        diseases = _diseases(records, ids)
+        diseases = _groups(records, ids)
         states = {a.spec.id: _state(records, a, {str(k): v for k, v in row.items()}, ids, diseases) for a in answers}
         rows.append((str(row["row"]), str(row["disease"]), "; ".join(ids), states))
     return Coverage(review.title, tuple(a.spec.id for a in answers), tuple(rows))
 
 
-def _diseases(records: TrialRecords, ids: Sequence[str]) -> set[str]:
+def _groups(records: TrialRecords, ids: Iterable[str]) -> set[str]:
+    """Diseases of the studies, where a study has one."""
     studies = records.studies
-    found = set(studies.loc[studies["study_id"].isin(ids), "disease_group"])
-    return found - {"", "several"}
+    return set(studies.loc[studies["study_id"].isin(list(ids)), "disease_group"]) - {"", "several"}
 
 
 def _state(
     records: TrialRecords, answer: Answer, row: dict[str, object], ids: Sequence[str], diseases: set[str]
 ) -> str:
     shown = {study for analysis in answer.analyses for study in analysis.effects.moderators["study_id"]}
-    table = records.studies[records.studies["study_id"].isin(shown)]
-    if shown & set(ids) or diseases & set(table["disease_group"]):
+    if shown & set(ids) or diseases & _groups(records, shown):
         return answer.state
     beside = {beside.study for beside in answer.spec.beside if beside.measure}
-    if beside & set(ids):
+    if beside & set(ids) or diseases & _groups(records, beside):
         return "not_comparable"
     return "direction_only" if _direction(answer, row) else "not_found"
 

@@ -38,8 +38,10 @@ class Display:
 
     @property
     def digits(self) -> int:
-        """Decimals: none matter below a tenth of a percent."""
-        return 1 if self.transform.unit else 3
+        """Decimals: three for ratios, proportions and their differences, two for other scales, one for percentages."""
+        if self.transform.unit:
+            return 1
+        return 3 if self.transform.log_axis or self.measure.family.name in ("two_by_two", "proportion") else 2
 
     def value(self, effect: float) -> float:
         """One effect on the displayed scale."""

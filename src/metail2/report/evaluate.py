@@ -228,7 +228,7 @@ def _label(effects: EffectSizes, study_id: str) -> str:
 
 
 def _beside(records: TrialRecords, spec: Outcome, beside: Beside) -> BesideAnswer:
-    label = str(records.study(beside.study)["label"])
+    label = str(records.study(beside.study)["label"]) + (", control arm" if beside.role == "control" else "")
     if beside.measure is None:
         return BesideAnswer(label, "no usable figures", "not_comparable", beside.reason, None)
     part = Part(

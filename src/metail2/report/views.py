@@ -10,7 +10,7 @@ import pandas as pd
 
 from metail2.models.random_effects import RandomEffectsResult
 from metail2.report.evaluate import STATES, AnalysisAnswer, Answer
-from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, number, p_value, percent
+from metail2.wording import PREDICTION_NAMES, TEST_NAMES, number, p_value, percent
 
 STATE_NAMES = {
     "pooled": "pooled",
@@ -21,9 +21,9 @@ STATE_NAMES = {
     "variance_undefined": "no variance (n = 1)",
 }
 DESIGN_NAMES = {
-    "controlled": "IL-2 against control",
-    "before_after": "before/after, one group",
-    "single_arm": "one group, no control",
+    "controlled": "Against control",
+    "before_after": "Before/after, one group",
+    "single_arm": "One group, no control",
 }
 DESIGN_NOTES = {
     "before_after": "A before/after comparison has no control group. It cannot tell an effect from regression to the "
@@ -71,7 +71,7 @@ def _headline(primary: AnalysisAnswer) -> str:
 
 def outcome_view(answer: Answer, figures: list[Figure]) -> Row:
     """Everything the page shows of one outcome."""
-    spec = answer.spec
+    spec, results = answer.spec, _results(answer)
     return {
         **summary_row(answer),
         "question": spec.question,
@@ -80,7 +80,9 @@ def outcome_view(answer: Answer, figures: list[Figure]) -> Row:
         "better": BETTER[spec.better],
         "design_note": DESIGN_NOTES.get(spec.design, ""),
         "figures": figures,
-        "results": [row for found in answer.analyses for row in result_rows(found, found is answer.primary)],
+        "results": results,
+        "has_prediction": any(row.get("prediction") for row in results),
+        "shown_studies": _shown(answer),
         "tau2_interval": _tau2_interval(answer.primary),
         "windows": _windows(answer.primary),
         "studies": study_rows(answer.primary),
@@ -102,26 +104,37 @@ def outcome_view(answer: Answer, figures: list[Figure]) -> Row:
     }
 
 
-def result_rows(found: AnalysisAnswer, primary: bool) -> list[Row]:
-    """Rows of the table of results: the analysis, then the intervals that must stand beside it."""
-    if found.pooled is None:
-        return [_shown_row(row, found, primary) for row in found.result.studies().to_dict("records")]
-    glance, tidy = found.pooled.glance().iloc[0], found.pooled.tidy().iloc[0]
-    first = _pooled_row(found, glance, tidy) | {"primary": primary}
-    return [first, *(_companion_row(row, found, tidy) for row in found.pooled.companions().to_dict("records"))]
+def _results(answer: Answer) -> list[Row]:
+    """Rows of the table of pooled results: each analysis, then the intervals that must stand beside it."""
+    rows: list[Row] = []
+    for found in answer.analyses:
+        if found.pooled is not None:
+            glance, tidy = found.pooled.glance().iloc[0], found.pooled.tidy().iloc[0]
+            rows.append(_pooled_row(found, glance, tidy) | {"primary": found is answer.primary})
+            rows += [_companion_row(row, found, tidy) for row in found.pooled.companions().to_dict("records")]
+    return rows
 
 
-def _shown_row(row: Row, found: AnalysisAnswer, primary: bool) -> Row:
-    values = row["yi"], row["ci_lower"], row["ci_upper"]
+def _shown(answer: Answer) -> Row | None:
+    """The table of what is shown and not pooled: a row a study, a column an analysis."""
+    shown = [found for found in answer.analyses if found.pooled is None]
+    if not shown:
+        return None
+    labels = dict.fromkeys(label for found in shown for label in found.effects.study)
+    diseases = {row["study"]: row["disease"] for found in shown for row in found.effects.moderators.to_dict("records")}
+    cells = [{row["study"]: _cell(row, found) for row in found.result.studies().to_dict("records")} for found in shown]
     return {
-        "title": found.spec.title,
-        "note": found.spec.reason,
-        "k": row["study"],
-        "shown": found.display.triple(*values),
-        "ratio": found.display.as_ratio.triple(*values) if found.display.as_ratio else "",
-        "effect": found.display.name,
-        "primary": primary,
+        "columns": [found.spec.title for found in shown],
+        "notes": list(dict.fromkeys(found.spec.reason for found in shown if found.spec.reason)),
+        "rows": [
+            {"study": label, "disease": diseases[label], "cells": [column.get(label, "") for column in cells]}
+            for label in labels
+        ],
     }
+
+
+def _cell(row: Row, found: AnalysisAnswer) -> str:
+    return found.display.triple(row["yi"], row["ci_lower"], row["ci_upper"])
 
 
 def _pooled_row(found: AnalysisAnswer, glance: pd.Series, tidy: pd.Series) -> Row:
@@ -137,12 +150,7 @@ def _pooled_row(found: AnalysisAnswer, glance: pd.Series, tidy: pd.Series) -> Ro
         "p": "" if undefined else p_value(tidy["p_value"]),
         "interval": TEST_NAMES[glance["test"]],
         "prediction": _prediction(found, glance),
-        "q": ""
-        if math.isnan(glance["q"])
-        else f"Q = {number(glance['q'])}, {glance['q_df']} df, {p_value(glance['q_p'])}",
-        "i2_q": "" if math.isnan(glance["i2_q"]) else percent(glance["i2_q"]),
-        "tau2": "" if math.isnan(glance["tau2"]) or glance["method"] == "CE" else _tau2(glance),
-        "i2": "" if math.isnan(glance["i2"]) else percent(glance["i2"]),
+        "heterogeneity": _heterogeneity(glance),
     }
 
 
@@ -162,15 +170,26 @@ def _join(*sentences: str) -> str:
     return " ".join(s[:1].upper() + s[1:] + ("" if s.endswith(".") else ".") for s in sentences if s)
 
 
-def _tau2(glance: pd.Series) -> str:
-    return f"{number(glance['tau2'], 4) if glance['tau2'] else '0'} ({TAU2_NAMES[glance['method']]})"
+def _heterogeneity(glance: pd.Series) -> list[str]:
+    """τ² with its estimator, I² with its origin, and Q; one line each, those that are defined."""
+    if math.isnan(glance["q"]):
+        return []
+    test = f"Q = {number(glance['q'])}, {glance['q_df']} df, {p_value(glance['q_p'])}"
+    if math.isnan(glance["i2"]):
+        return [f"I² {percent(glance['i2_q'])} (from Q)", test]
+    tau2 = f"τ² = {_variance(glance['tau2'])} ({glance['method']})"
+    return [tau2, f"I² {percent(glance['i2'])} (from τ²), {percent(glance['i2_q'])} (from Q)", test]
+
+
+def _variance(value: float) -> str:
+    return number(value, 4) if value else "0"
 
 
 def _prediction(found: AnalysisAnswer, glance: pd.Series) -> str:
     if math.isnan(glance["pi_lower"]):
         return ""
     limits = found.display.pair(glance["pi_lower"], glance["pi_upper"])
-    return f"{limits} [{PREDICTION_NAMES[glance['pi_method']]}]"
+    return f"{limits} ({PREDICTION_NAMES[glance['pi_method']]})"
 
 
 def _tau2_interval(found: AnalysisAnswer) -> str:
@@ -180,9 +199,9 @@ def _tau2_interval(found: AnalysisAnswer) -> str:
         return ""
     limits = result.tau2_interval()
     return (
-        f"Q-profile 95 % intervals: τ² {number(limits.lower, 4)} to {number(limits.upper, 4)}; I² (from τ²) "
-        f"{number(limits.i2_lower, 1)} to {percent(limits.i2_upper)}."
-    )
+        f"Q-profile 95 % intervals: τ² {_variance(limits.lower)} to {_variance(limits.upper)}; I² (from τ²) "
+        f"{number(limits.i2_lower, 1)} to {percent(limits.i2_upper)}. {limits.note}"
+    ).rstrip()
 
 
 def _windows(found: AnalysisAnswer) -> list[str]:
@@ -221,7 +240,7 @@ def _sensitivity_rows(answer: Answer) -> list[Row]:
             "r": f"{row['r']:g}",
             "shown": row["shown"],
             "ratio": ratio.triple(row["estimate"], row["ci_lower"], row["ci_upper"]) if ratio else "",
-            "tau2": "" if math.isnan(row["tau2"]) else number(row["tau2"], 4),
+            "tau2": "" if math.isnan(row["tau2"]) else _variance(row["tau2"]),
         }
         for row in answer.sensitivity.to_dict("records")
     ]

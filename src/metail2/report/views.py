@@ -71,7 +71,7 @@ def _headline(primary: AnalysisAnswer) -> str:
 
 def outcome_view(answer: Answer, figures: list[Figure]) -> Row:
     """Everything the page shows of one outcome."""
-    spec, results = answer.spec, _results(answer)
+    spec = answer.spec
     return {
         **summary_row(answer),
         "question": spec.question,
@@ -80,8 +80,7 @@ def outcome_view(answer: Answer, figures: list[Figure]) -> Row:
         "better": BETTER[spec.better],
         "design_note": DESIGN_NOTES.get(spec.design, ""),
         "figures": figures,
-        "results": results,
-        "has_prediction": any(row.get("prediction") for row in results),
+        "results": _results(answer),
         "shown_studies": _shown(answer),
         "tau2_interval": _tau2_interval(answer.primary),
         "windows": _windows(answer.primary),

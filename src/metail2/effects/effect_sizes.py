@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -132,6 +133,11 @@ class EffectSizes:
         """The audit trail: which printed figures, conversions and assumptions each effect rests on."""
         return pd.DataFrame(columns=list(TRAIL_COLUMNS)) if self._trail is None else self._trail
 
+    @property
+    def repeated(self) -> list[str]:
+        """Labels that stand more than once, each named once."""
+        return [] if self._labels is None else _repeated(self._labels)
+
     @cached_property
     def complete(self) -> NDArray[np.bool_]:
         """Which effects have both a value and a variance, shape (k,)."""
@@ -225,7 +231,9 @@ def _joined_covariance(parts: Sequence[EffectSizes]) -> Floats | None:
 
 
 def _repeated(labels: Sequence[str]) -> list[str]:
-    return [label for i, label in enumerate(labels) if label in labels[:i]] if len(set(labels)) < len(labels) else []
+    if len(set(labels)) == len(labels):
+        return []
+    return [label for label, count in Counter(labels).items() if count > 1]
 
 
 def _vector(values: Any, name: str) -> Floats:

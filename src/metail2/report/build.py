@@ -161,7 +161,7 @@ def _forest(spec: Specification, found: Answer, analysis: AnalysisAnswer) -> Any
         common=common,
         favours=favours,  # type: ignore[arg-type]
         arms=(spec.arms[0], spec.arms[1]),
-        title=found.spec.title,
+        title=found.spec.title + (" (exploratory)" if analysis.spec.exploratory else ""),
         transform=analysis.display.transform.code,
     )
 

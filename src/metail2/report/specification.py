@@ -15,6 +15,10 @@ PerStudy = str | dict[str, str] | None
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
 
+TURNED = {"percent_change": False, "percent_reduction": True}
+"""Percentage scales, and whether the sign of their effects is changed."""
+
+
 class _Table(BaseModel):
     """A table of the TOML file: unknown keys are refused, values do not change."""
 
@@ -184,6 +188,12 @@ class Outcome(_Table):
         if self.common and self.common not in ids:
             raise ValueError(
                 f"common = {self.common!r} of {self.id!r} is no analysis; its analyses are {', '.join(ids)}"
+            )
+        turned = {part.turn for part in self.parts}
+        if self.transform in TURNED and turned != {TURNED[self.transform]}:
+            raise ValueError(
+                f"{self.transform} of {self.id!r} needs parts that are {'all' if TURNED[self.transform] else 'never'} "
+                "turned; a mix has no percentage axis, so leave transform out"
             )
         if len(self.favours) not in (0, 2):
             raise ValueError(f"favours of {self.id!r} must have two entries, for lower and for higher effects")

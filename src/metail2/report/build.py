@@ -171,6 +171,8 @@ def _write_tables(folder: Path, answers: Sequence[Answer], coverages: Sequence[C
     _write_csv(folder / "coverage.csv", pd.concat([table.frame() for table in coverages]) if coverages else None)
     for name in TABLES:
         parts = [_labelled(found, analysis, name) for found in answers for analysis in found.analyses]
+        if name == "trail":
+            parts += [_beside_trail(found) for found in answers]
         _write_csv(folder / f"{name}.csv", pd.concat([part for part in parts if len(part)], ignore_index=True))
     _write_csv(folder / "sensitivity.csv", _by_outcome(answers, "sensitivity"))
     _write_csv(folder / "control_risks.csv", _by_outcome(answers, "risks"))
@@ -179,6 +181,11 @@ def _write_tables(folder: Path, answers: Sequence[Answer], coverages: Sequence[C
 def _labelled(found: Answer, analysis: AnalysisAnswer, name: str) -> pd.DataFrame:
     table = TABLES[name](analysis)
     return pd.concat([_key(found, analysis, len(table)), table.reset_index(drop=True)], axis=1)
+
+
+def _beside_trail(found: Answer) -> pd.DataFrame:
+    parts = [b.effects.trail for b in found.beside if b.effects is not None]
+    return pd.concat(parts).assign(outcome=found.spec.id, analysis="beside") if parts else pd.DataFrame()
 
 
 def _key(found: Answer, analysis: AnalysisAnswer, rows: int) -> pd.DataFrame:

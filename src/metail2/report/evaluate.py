@@ -198,9 +198,12 @@ def _part(records: TrialRecords, part: Part, measure: str, r: float | None) -> E
 
 def _fit(effects: EffectSizes, spec: Outcome, analysis: Analysis) -> Result:
     if analysis.model == "show" or (analysis.model == "random_effects" and effects.complete.sum() < 2):
-        reason = analysis.reason if analysis.model == "show" else "One study is shown; nothing is pooled."
         small = spec.design == "before_after" and len(effects) == 1
-        return StudiesOnly(reason, small_sample=small).fit(effects)
+        interval = "by t with n − 1 degrees of freedom" if small else "normal (z)"
+        single = (
+            f"one study; its interval is {interval}." if effects.complete.any() else "one patient, without variance."
+        )
+        return StudiesOnly(analysis.reason if analysis.model == "show" else single, small_sample=small).fit(effects)
     if analysis.model == "mantel_haenszel":
         return MantelHaenszel(analysis.measure or spec.measure).fit(effects)
     if analysis.model == "peto":

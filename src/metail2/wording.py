@@ -93,3 +93,8 @@ def percent(value: float, digits: int = 1) -> str:
 def listed(items: list[str]) -> str:
     """Join names as a sentence does: "a", "a and b", "a, b and c"."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def some(items: list[str], most: int = 5) -> str:
+    """Join names as `listed` does, counting those beyond the first few: "a, b, c, d, e and 3 more"."""
+    return listed(items if len(items) <= most + 1 else [*items[:most], f"{len(items) - most} more"])

@@ -13,7 +13,7 @@ from metail2.effects.counts import Problem, ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES, Measure
 from metail2.errors import EffectSizeError, MetailWarning, UnknownChoice
-from metail2.wording import listed
+from metail2.wording import listed, some
 
 Floats = NDArray[np.float64]
 
@@ -164,10 +164,9 @@ def computed(
 def _warn_missing(vi: Floats, labels: tuple[str, ...], chosen: Measure) -> None:
     lost = [labels[i] for i in np.flatnonzero(np.isnan(vi))]
     if lost:
-        shown = listed(lost if len(lost) <= 5 else [*lost[:5], f"{len(lost) - 5} more"])
         warnings.warn(
-            f"The {chosen.name} of {shown} cannot be computed with its variance from the figures given (an entry is "
-            "missing, a zero cell is left uncorrected, or the variance is 0); it stays in the table as NaN.",
+            f"The {chosen.name} of {some(lost)} cannot be computed with its variance from the figures given (an entry "
+            "is missing, a zero cell is left uncorrected, or the variance is 0); it stays in the table as NaN.",
             MetailWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""The filled registry of measures: importing a family's module registers its measures, in this order."""
+"""The filled registry of measures: importing a family's module registers its measures."""
 
 from __future__ import annotations
 

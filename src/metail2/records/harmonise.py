@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from metail2.conversions import shared_control_covariance, shared_control_matrix
+from metail2.conversions import SUMMARY_METHODS, se_from_interval, shared_control_covariance, shared_control_matrix
 from metail2.effects.compute import computed
 from metail2.effects.counts import ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES, Measure
 from metail2.errors import EffectSizeError, RecordError, UnknownChoice
-from metail2.records.moments import Moments, arm_moments, combined_moments
+from metail2.records.moments import HANDBOOK, Moments, arm_moments, combined_moments
 from metail2.records.patients import ARM_SIZES, patients
 from metail2.records.selection import Cell, Chosen, Selection, chosen
 from metail2.records.tallies import Tally, arm_tallies
@@ -126,6 +126,7 @@ def harmonise(
     ):
         if given not in choices:
             raise UnknownChoice(kind, given, choices)
+    _check_choices(records, definition, method, vtype, (timepoint, population, arm_sizes))
     names = [outcome] if isinstance(outcome, str) else list(outcome)
     selections = _selections(records, names, studies)
     entries = []
@@ -139,7 +140,25 @@ def harmonise(
     return _effects(flat, entries, definition, ZeroCells(add, to, drop00), vtype)
 
 
+def _check_choices(
+    records: TrialRecords, definition: Measure, method: str, vtype: str | None, options: Sequence[Chosen]
+) -> None:
+    """Refuse names that no study or registry has, also where this question would not use them."""
+    if definition.family.name not in _BUILDERS:
+        usable = [code for code, measure in MEASURES.items() if measure.family.name in _BUILDERS]
+        raise UnknownChoice("measure of printed figures", definition.code, usable)
+    if vtype is not None and vtype not in definition.vtypes:
+        raise UnknownChoice(f"variance of {definition.code}", vtype, definition.vtypes)
+    SUMMARY_METHODS[method]
+    for option in options:
+        for study_id in option if isinstance(option, Mapping) else ():
+            records.study(study_id)
+
+
 def _selections(records: TrialRecords, outcomes: Sequence[str], studies: Sequence[str] | None) -> list[Selection]:
+    studies = [studies] if isinstance(studies, str) else studies
+    if studies is not None and not len(studies):
+        raise RecordError("studies names no study; name at least one, or leave it out for all.")
     found: dict[str, Selection] = {}
     for outcome in outcomes:
         ids = list(dict.fromkeys(records.outcome(outcome)["study_id"]))
@@ -192,6 +211,11 @@ def _control(cells: Sequence[Cell], selection: Selection, when: str) -> Cell:
     return found[0]
 
 
+def _guard_cells(cells: Sequence[Cell], question: Question) -> None:
+    """Raise unless the arms and times of one study are in units that may enter the measure together."""
+    guard([Unit(cell.place(), cell.unit_kind, cell.unit) for cell in cells], question.measure.code)
+
+
 def _entry(selection: Selection, cell: Cell, arms: Sequence[Cell], inputs: Mapping[str, float], trail: Trail) -> Entry:
     study = selection.study
     facts: dict[str, object] = {name: study.get(name, "") for name in STUDY_COLUMNS}
@@ -210,7 +234,9 @@ def _contrasts(
     """One trail and its experimental arms for each effect: all arms together, or each apart."""
     if question.arms == "combine" or len(experimental) == 1:
         return [(Trail(selection.label), list(experimental))]
-    return [(Trail(f"{selection.label}, {cell.dose or cell.arm}"), [cell]) for cell in experimental]
+    doses = {cell.dose for cell in experimental}
+    told = [cell.dose if len(doses) == len(experimental) and cell.dose else cell.arm for cell in experimental]
+    return [(Trail(f"{selection.label}, {name}"), [cell]) for name, cell in zip(told, experimental, strict=True)]
 
 
 def _two_by_two(selection: Selection, question: Question) -> list[Entry]:
@@ -218,9 +244,11 @@ def _two_by_two(selection: Selection, question: Question) -> list[Entry]:
     experimental = _with_role(cells, "experimental", selection, when)
     control = _control(cells, selection, when)
     both = next((cell for cell in cells if cell.role == "both"), None)
+    _guard_cells([*experimental, control], question)
+    total = len(experimental) + 1
     entries = []
     for trail, arms in _contrasts(selection, question, experimental):
-        tallies = _tallies([*arms, control], both, selection, question, trail, [*["1"] * len(arms), "2"])
+        tallies = _tallies([*arms, control], both, selection, question, trail, [*["1"] * len(arms), "2"], total)
         first = _combined(tallies[:-1], trail)
         second = tallies[-1]
         inputs = {"events1": first.events, "n1": first.n, "events2": second.events, "n2": second.n}
@@ -229,9 +257,15 @@ def _two_by_two(selection: Selection, question: Question) -> list[Entry]:
 
 
 def _tallies(
-    arms: list[Cell], both: Cell | None, selection: Selection, question: Question, trail: Trail, suffixes: list[str]
+    arms: list[Cell],
+    both: Cell | None,
+    selection: Selection,
+    question: Question,
+    trail: Trail,
+    suffixes: list[str],
+    total: int,
 ) -> list[Tally]:
-    return arm_tallies(arms, both, selection, [trail] * len(arms), suffixes, _sizes(selection, question))
+    return arm_tallies(arms, both, selection, [trail] * len(arms), suffixes, _sizes(selection, question), total)
 
 
 def _sizes(selection: Selection, question: Question) -> str:
@@ -253,17 +287,17 @@ def _combined(tallies: Sequence[Tally], trail: Trail) -> Tally:
 def _proportion(selection: Selection, question: Question) -> list[Entry]:
     when, cells = _cells(selection, question)
     arms = _with_role(cells, question.role, selection, when)
+    _guard_cells(arms, question)
     trail = Trail(selection.label)
-    tally = _combined(_tallies(arms, None, selection, question, trail, [""] * len(arms)), trail)
+    tally = _combined(_tallies(arms, None, selection, question, trail, [""] * len(arms), len(arms)), trail)
     return [_entry(selection, arms[0], arms, {"events": tally.events, "n": tally.n}, trail)]
 
 
 def _two_means(selection: Selection, question: Question) -> list[Entry]:
-    wanted = chosen(question.timepoint, selection.study_id)
-    only_change = wanted is None and set(selection.rows["timepoint"]) <= {"change", "enrolment"}
-    when, cells = ("change", selection.cells("change")) if only_change else _cells(selection, question)
+    when, cells = _cells(selection, question)
     experimental = _with_role(cells, "experimental", selection, when)
     control = _control(cells, selection, when)
+    _guard_cells([*experimental, control], question)
     entries, total = [], len(experimental) + 1
     for trail, arms in _contrasts(selection, question, experimental):
         parts = [_moments(arm, selection, question, trail, "1", total) for arm in arms]
@@ -294,12 +328,18 @@ def _change(selection: Selection, question: Question) -> list[Entry]:
     pre, post = [], []
     for arm in arms:
         if arm.arm not in before:
-            raise RecordError(f"{arm.place()}: nothing is printed at {question.baseline}, so there is no change.")
+            raise RecordError(
+                f"{arm.place()}: nothing is printed at {question.baseline}, so there is no change; leave the study out."
+            )
+        _guard_cells([before[arm.arm], arm], question)
         pre.append(_moments(_with_n(before[arm.arm], arm), selection, question, trail, "_pre", len(arms)))
         post.append(_moments(_with_n(arm, before[arm.arm]), selection, question, trail, "_post", len(arms)))
     first, last = combined_moments(pre, trail, "_pre"), combined_moments(post, trail, "_post")
     if first.n != last.n:
-        raise RecordError(f"{selection.label}: {first.n:g} patients at {question.baseline} but {last.n:g} at {when}.")
+        raise RecordError(
+            f"{selection.label}: {first.n:g} patients at {question.baseline} but {last.n:g} at {when}, so the change "
+            "is not that of one group; leave the study out."
+        )
     trail.step(
         "r", question.r, "correlation of before and after", basis=ASSUMED,
         assumption=f"r = {question.r:g}; it is not printed",
@@ -319,16 +359,49 @@ def _with_n(cell: Cell, other: Cell) -> Cell:
 
 
 def _generic(selection: Selection, question: Question) -> list[Entry]:
-    when = chosen(question.timepoint, selection.study_id) or next(iter(selection.rows["timepoint"]))
-    cell = next((cell for cell in selection.cells(when) if cell.has("estimate")), None)
-    if cell is None:
-        raise RecordError(f"{selection.label} prints no estimate for {selection.outcome!r} at {when!r}; leave it out.")
+    cell = _estimate(selection, question)
     trail = Trail(selection.label)
-    names = {"yi": "estimate", "sei": "se", "ci_lower": "ci_low", "ci_upper": "ci_high"}
-    inputs = {
-        name: trail.printed(name, cell[printed], cell.unit) for name, printed in names.items() if cell.has(printed)
-    }
-    return [_entry(selection, cell, [cell], inputs, trail)]
+    estimate = trail.printed("yi", cell["estimate"], cell.unit)
+    if cell.has("se"):
+        error = trail.printed("sei", cell["se"], cell.unit)
+    elif cell.has("ci_low", "ci_high"):
+        error = _error_from_interval(cell, trail)
+    else:
+        raise RecordError(f"{cell.place()}: the estimate has neither a standard error nor an interval; leave it out.")
+    return [_entry(selection, cell, [cell], {"yi": estimate, "sei": error}, trail)]
+
+
+def _error_from_interval(cell: Cell, trail: Trail) -> float:
+    low, high = cell["ci_low"], cell["ci_high"]
+    try:
+        error = float(se_from_interval(low.value, high.value, estimate=cell["estimate"].value))
+    except EffectSizeError as wrong:
+        raise RecordError(f"{cell.place()}: {wrong}") from None
+    return trail.step(
+        "sei", error, "SE from 95 % interval", [low, high], formula="(upper − lower)/(2·1.96)", citation=HANDBOOK
+    )
+
+
+def _estimate(selection: Selection, question: Question) -> Cell:
+    """Return the one cell that prints an estimate: between arms, or of the arm whose role is asked for."""
+    found = [
+        cell
+        for when in dict.fromkeys(selection.rows["timepoint"])
+        for cell in selection.cells(when, chosen(question.population, selection.study_id))
+        if cell.has("estimate") and cell.role in ("contrast", question.role)
+    ]
+    wanted = chosen(question.timepoint, selection.study_id)
+    at = [cell for cell in found if wanted in (None, cell.timepoint)]
+    if not at:
+        when = f" at {wanted}" if wanted else ""
+        raise RecordError(f"{selection.label} prints no estimate for {selection.outcome!r}{when}; leave it out.")
+    if len(at) > 1:
+        places = listed([f"arm {cell.arm}, {cell.timepoint}" for cell in at])
+        raise RecordError(
+            f"{selection.label} prints several estimates for {selection.outcome!r} ({places}); choose one with "
+            "timepoint, or keep one in the records."
+        )
+    return at[0]
 
 
 Builder = Callable[[Selection, Question], list[Entry]]
@@ -349,7 +422,8 @@ def _effects(
     vtype: str | None,
 ) -> EffectSizes:
     labels = tuple(entry.label for entry in entries)
-    inputs = {name: np.array([entry.inputs.get(name, math.nan) for entry in entries]) for name in entries[0].inputs}
+    names = list(dict.fromkeys(name for entry in entries for name in entry.inputs))
+    inputs = {name: np.array([entry.inputs.get(name, math.nan) for entry in entries]) for name in names}
     folds = entries[0].unit.kind == "fold"
     rule = MEASURES["MD"] if folds else definition  # the moments of folds are on the log scale already
     yi, vi = computed(rule, _single_patients(inputs), zero_cells, None if folds else vtype, labels)
@@ -372,7 +446,7 @@ def _single_patients(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def _close(entry: Entry, effect: float, variance: float, definition: Measure) -> None:
     """Record the last step: the effect itself, and why it has no variance where it has none."""
-    one = entry.inputs.get("n") == 1 and math.isnan(variance)
+    one = math.isnan(variance) and 1 in (entry.inputs.get(name) for name in ("n", "n1", "n2"))
     entry.trail.step(
         "yi", effect, definition.name, formula=definition.scale, citation=definition.citation,
         assumption="one patient: the variance is undefined" if one else "",

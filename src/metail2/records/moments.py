@@ -17,12 +17,12 @@ from metail2.conversions import (
     sd_from_se,
     se_from_p,
 )
-from metail2.errors import RecordError
+from metail2.errors import EffectSizeError, RecordError
 from metail2.records.selection import Cell
 from metail2.records.trail import ASSUMED, Figure, Trail
 
 _COCHRANE = "Higgins JPT, Li T, Deeks JJ (2024). Cochrane Handbook, ch. 6, table 6.5.2.a"
-_HANDBOOK = "Higgins JPT, Li T, Deeks JJ (2024). Cochrane Handbook, section 6.5.2"
+HANDBOOK = "Higgins JPT, Li T, Deeks JJ (2024). Cochrane Handbook, section 6.5.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +44,20 @@ def arm_moments(cell: Cell, n: float, trail: Trail, method: str, suffix: str) ->
     RecordError
         If the cell prints too little; the message says what it prints.
     """
-    for needs, rule in _RULES:
-        if cell.has(*needs):
-            return rule(cell, n, trail, method, suffix)
-    printed = ", ".join(sorted(set(cell.figures) - {"n"})) or "nothing but n"
-    raise RecordError(
-        f"{cell.place()}: a mean and an SD cannot be had from what is printed ({printed}); leave the study out."
-    )
+    rule = next((rule for needs, rule in _RULES if cell.has(*needs)), None)
+    if rule is None:
+        raise RecordError(
+            f"{cell.place()}: a mean and an SD cannot be had from what is printed ({cell.printed()}); leave the study "
+            "out."
+        )
+    try:
+        return rule(cell, n, trail, method, suffix)
+    except EffectSizeError as error:
+        raise RecordError(f"{cell.place()}: {_lower(str(error)).removesuffix('.')}; correct the records.") from None
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def _plain(cell: Cell, n: float, trail: Trail, method: str, suffix: str) -> Moments:
@@ -63,7 +70,7 @@ def _mean(cell: Cell, trail: Trail, suffix: str) -> float:
 
 def _standard_error(cell: Cell, n: float, trail: Trail, method: str, suffix: str) -> Moments:
     sd = float(sd_from_se(cell["se"].value, n))
-    trail.step(f"sd{suffix}", sd, "SD from standard error", [cell["se"]], formula="SE·√n", citation=_HANDBOOK)
+    trail.step(f"sd{suffix}", sd, "SD from standard error", [cell["se"]], formula="SE·√n", citation=HANDBOOK)
     return Moments(_mean(cell, trail, suffix), sd, n)
 
 
@@ -72,7 +79,7 @@ def _interval(cell: Cell, n: float, trail: Trail, method: str, suffix: str) -> M
     sd = float(sd_from_interval(low.value, high.value, n, mean=cell["mean"].value))
     trail.step(
         f"sd{suffix}", sd, "SD from 95 % interval", [low, high], formula="√n·(upper − lower)/(2·t with n − 1 df)",
-        citation=_HANDBOOK,
+        citation=HANDBOOK,
     )  # fmt: skip
     return Moments(_mean(cell, trail, suffix), sd, n)
 
@@ -87,7 +94,7 @@ def _change_p(cell: Cell, n: float, trail: Trail, method: str, suffix: str) -> M
     se = float(se_from_p(cell["mean"].value, p.value, df=n - 1))
     sd = float(sd_from_se(se, n))
     trail.step(
-        f"sd{suffix}", sd, "SD from P value", [p], formula="√n·mean/t with n − 1 df", citation=_HANDBOOK,
+        f"sd{suffix}", sd, "SD from P value", [p], formula="√n·mean/t with n − 1 df", citation=HANDBOOK,
         assumption="P is exact and comes from a paired t test", basis=ASSUMED,
     )  # fmt: skip
     return Moments(_mean(cell, trail, suffix), sd, n)

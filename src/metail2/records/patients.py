@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metail2.errors import RecordError
 from metail2.records.selection import Cell, Selection
-from metail2.records.trail import ASSUMED, Trail
+from metail2.records.trail import ASSUMED, PRINTED, Trail
 
 ARM_SIZES = ("printed", "allocation", "randomised")
 """Where an arm's number of patients comes from; see `harmonise`."""
@@ -26,7 +26,7 @@ def patients(cell: Cell, selection: Selection, trail: Trail, quantity: str, size
     sizes : str
         ``"allocation"`` shares the total; otherwise the printed number is taken, or the number at enrolment.
     arms : int
-        How many arms share the total.
+        How many arms the study prints; no more may share the total than the allocation ratio has.
     """
     if sizes == "allocation":
         return _allocated(cell, selection, trail, quantity, arms)
@@ -48,16 +48,27 @@ def randomised(cell: Cell, selection: Selection, trail: Trail, quantity: str, an
     enrolled = selection.enrolled(cell.arm)
     if enrolled is None:
         raise RecordError(f"{cell.place()}: the number randomised is not printed; choose another arm_sizes.")
+    lost = enrolled.value - analysed
+    if lost < 0:
+        raise RecordError(
+            f"{cell.place()}: {analysed:g} patients were analysed but {enrolled.printed} randomised; correct the "
+            "records."
+        )
+    if lost == 0:
+        return trail.step(
+            quantity, enrolled.value, "number randomised, all of them analysed", [enrolled], basis=PRINTED
+        )
     return trail.step(
         quantity, enrolled.value, "number randomised", [enrolled], basis=ASSUMED,
-        assumption=f"the {enrolled.value - analysed:g} randomised patients without an outcome did not respond",
+        assumption=f"the {lost:g} randomised patient{'' if lost == 1 else 's'} without an outcome did not respond",
     )  # fmt: skip
 
 
 def _allocated(cell: Cell, selection: Selection, trail: Trail, quantity: str, arms: int) -> float:
     """Return an arm's share of the total by equal allocation (marked as assumed)."""
     ratio, total = str(selection.study.get("allocation", "")), selection.total(cell)
-    if not ratio or len(set(ratio.split(":"))) > 1:
+    parts = ratio.split(":")
+    if not ratio or len(set(parts)) > 1:
         raise RecordError(
             f"{cell.place()}: the studies table gives no equal allocation ratio, so the arm sizes stay unknown."
         )
@@ -65,7 +76,12 @@ def _allocated(cell: Cell, selection: Selection, trail: Trail, quantity: str, ar
         raise RecordError(
             f"{cell.place()}: the total number of patients is not printed, so the arm sizes stay unknown."
         )
-    share = total.value / arms
+    if arms > len(parts):
+        raise RecordError(
+            f"{cell.place()}: {arms} arms are printed, but the allocation ratio {ratio} has {len(parts)}; correct the "
+            "records."
+        )
+    share = total.value / len(parts)
     if share != int(share):
         raise RecordError(f"{cell.place()}: {total.printed} patients cannot be shared {ratio}.")
     return trail.step(

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import re
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple
 
 import pandas as pd
 
 from metail2.errors import RecordError
 from metail2.records.catalogue import records_folder
+from metail2.records.files import WORKBOOKS, Table, frame, read_csv, read_workbook
 from metail2.records.schema import (
     FIGURE_FIELDS,
     STUDY_FIELDS,
@@ -29,18 +26,10 @@ from metail2.records.schema import (
 from metail2.records.trial_records import TrialRecords
 
 CORE = ("studies", "outcomes")
-WORKBOOKS = (".xlsx", ".xlsm")
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.(\d*))?|\.(\d+))(?:[eE]([+-]?\d+))?")
 TRUTH = {"true": True, "false": False, "": None}
 NOT_A_NUMBER = "a plain number is needed (digits and a decimal point; no unit, comma or word)"
 USE_QUALIFIER = "a plain number is needed; put the sign in column 'qualifier'"
-
-
-class _Table(NamedTuple):
-    """A table of text cells; the index is the row as a spreadsheet counts it, the header being row 1."""
-
-    file: str
-    cells: pd.DataFrame
 
 
 def load_records(name: str) -> TrialRecords:
@@ -105,7 +94,7 @@ def read_records(path: str | os.PathLike[str]) -> TrialRecords:
     return _records(source.stem if source.is_file() else source.resolve().name, tables)
 
 
-def _records(name: str, tables: Mapping[str, _Table]) -> TrialRecords:
+def _records(name: str, tables: Mapping[str, Table]) -> TrialRecords:
     studies, figures = (tables[core] for core in CORE)
     for file, cells in (studies, figures):
         if cells.empty:
@@ -143,7 +132,7 @@ def _decimals(printed: str) -> int:
 # ---------------------------------------------------------------- text cells to numbers
 
 
-def _typed(table: _Table, fields: Mapping[str, Field]) -> pd.DataFrame:
+def _typed(table: Table, fields: Mapping[str, Field]) -> pd.DataFrame:
     """Read every known column by its kind; optional columns that are not there are added, empty."""
     file, cells = table
     check_columns(cells, fields, file)
@@ -203,7 +192,7 @@ def _plain(cell: str) -> str:
     return cell.replace("−", "-").replace("·", ".")
 
 
-def _numeric(table: _Table) -> pd.DataFrame:
+def _numeric(table: Table) -> pd.DataFrame:
     """Turn the columns that hold nothing but numbers into numbers; the others stay text."""
     frame = table.cells.reset_index(drop=True)
     for name in frame.columns:
@@ -213,105 +202,20 @@ def _numeric(table: _Table) -> pd.DataFrame:
     return frame
 
 
-# ---------------------------------------------------------------- files to text cells
-
-
-def _read_folder(folder: Path) -> dict[str, _Table]:
+def _read_folder(folder: Path) -> dict[str, Table]:
     files = sorted(folder.glob("*.csv"))
     for core in CORE:
         if folder / f"{core}.csv" not in files:
             found = ", ".join(file.name for file in files) or "no CSV file"
             raise RecordError(f"{folder} has no {core}.csv; it holds: {found}.")
-    return {file.stem: _frame(file.name, _read_csv(file)) for file in files}
+    return {file.stem: frame(file.name, read_csv(file)) for file in files}
 
 
-def _read_csv(file: Path) -> list[list[str]]:
-    if file.is_dir():
-        raise RecordError(f"{file} is a folder, but a CSV file is needed; put the file there.")
-    try:
-        # "utf-8-sig" also takes the byte-order mark away that Excel writes
-        text = file.read_bytes().decode("utf-8-sig")
-        return list(csv.reader(io.StringIO(text, newline=""), strict=True))
-    except UnicodeDecodeError as problem:
-        raise RecordError(
-            f"{file.name} is not UTF-8 text (byte {problem.start + 1}); save it as CSV UTF-8 and read it again."
-        ) from None
-    except csv.Error as problem:
-        raise RecordError(
-            f"{file.name} is not a CSV file that can be read ({problem}); save it again as CSV."
-        ) from None
-    except OSError as problem:
-        raise RecordError(f"{file} cannot be read ({problem.strerror}); check that you may open it.") from None
-
-
-def _read_workbook(file: Path) -> dict[str, _Table]:
-    from xml.etree.ElementTree import ParseError
-    from zipfile import BadZipFile
-
-    try:
-        sheets = _read_sheets(file)
-    except (OSError, BadZipFile, ParseError, KeyError, ValueError) as problem:
-        raise RecordError(
-            f"{file.name} cannot be read as an Excel workbook ({type(problem).__name__}); open it and save it as .xlsx."
-        ) from None
+def _read_workbook(file: Path) -> dict[str, Table]:
+    sheets = read_workbook(file)
     for core in CORE:
         if core not in sheets:
             raise RecordError(f"{file.name} has no sheet {core!r}; its sheets are: {', '.join(sheets)}.")
     # an unused sheet is ordinary in a workbook; an unused core sheet is not
     filled = {name: rows for name, rows in sheets.items() if rows or name in CORE}
-    return {name: _frame(f"{file.name}, sheet {name}", rows) for name, rows in filled.items()}
-
-
-def _read_sheets(file: Path) -> dict[str, list[list[str]]]:
-    import openpyxl  # type: ignore[import-untyped]
-
-    # opened here, so that a broken workbook leaves no file open
-    with file.open("rb") as stream, warnings.catch_warnings():
-        # styles and drop-down lists that openpyxl does not keep say nothing about the figures
-        warnings.simplefilter("ignore", UserWarning)
-        book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
-        return {sheet.title: _rectangle(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
-
-
-def _rectangle(rows: Iterable[Iterable[object]]) -> list[list[str]]:
-    """Write a sheet's cells as text; rows that end early are filled up."""
-    text = [[_cell(value) for value in row] for row in rows]
-    width = max((len(row) for row in text), default=0)
-    return [row + [""] * (width - len(row)) for row in text]
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def _frame(file: str, rows: Iterable[list[str]]) -> _Table:
-    """Make a frame of stripped text; blank rows and blank columns at the right are left out."""
-    numbered = [(number, [cell.strip() for cell in row]) for number, row in enumerate(rows, start=1)]
-    filled = [(number, row) for number, row in numbered if any(row)]
-    if not filled:
-        raise RecordError(f"{file} is empty; its first row must name the columns.")
-    (_, header), *body = filled
-    width = max(k for k, cell in enumerate(header, start=1) if cell)
-    _check_header(file, header[:width])
-    for number, row in body:
-        if len(row) != len(header) or any(row[width:]):
-            raise RecordError(
-                f"{file}, row {number} does not have the {len(header)} cells of the header; put quotation marks "
-                "around a cell that holds a comma, and keep the commas of empty cells."
-            )
-    data = [row[:width] for _, row in body]
-    return _Table(file, pd.DataFrame(data, index=[number for number, _ in body], columns=header[:width], dtype=str))
-
-
-def _check_header(file: str, header: list[str]) -> None:
-    for place, name in enumerate(header, start=1):
-        if not name:
-            raise RecordError(f"{file}: column {place} has no name in the first row; name it or remove it.")
-        if name in header[: place - 1]:
-            raise RecordError(f"{file} has two columns {name!r}; rename or remove one.")
+    return {name: frame(f"{file.name}, sheet {name}", rows) for name, rows in filled.items()}

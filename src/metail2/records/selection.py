@@ -52,11 +52,18 @@ class Cell:
     population: str | None = None
 
     def has(self, *statistics: str) -> bool:
-        """Whether all of the statistics are printed."""
-        return all(name in self.figures for name in statistics)
+        """Whether all of the statistics are printed as numbers to work with; an inequality is one for P values only."""
+        return all(
+            name in self.figures and (name == "p_value" or not self.figures[name].qualifier) for name in statistics
+        )
 
     def __getitem__(self, statistic: str) -> Figure:
         return self.figures[statistic]
+
+    def printed(self) -> str:
+        """List what is printed, for a message: "n, percent >90"."""
+        shown = (f"{name} {f.qualifier}{f.printed}" if f.qualifier else name for name, f in self.figures.items())
+        return ", ".join(sorted(shown)) or "nothing"
 
     def place(self) -> str:
         """Name the cell in a message: "He 2020, arm il2_1, week 12"."""

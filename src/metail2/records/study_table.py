@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from metail2.errors import RecordError
-from metail2.records.reading import WORKBOOKS, _frame, _read_csv, _read_sheets, _Table
+from metail2.records.files import WORKBOOKS, Table, frame, read_csv, read_workbook
 
 MISSING = ("", "NA", "N/A", "NaN", "nan")
 """Cells that say that there is no value."""
@@ -35,7 +35,7 @@ def read_study_table(path: Path, study: str | None = None) -> pd.DataFrame:
         If the file cannot be opened (then raised from the OSError), read as a table, or has no rows.
     """
     _check_readable(path)
-    file, cells = _workbook_table(path) if path.suffix.lower() in WORKBOOKS else _frame(path.name, _read_csv(path))
+    file, cells = _workbook_table(path) if path.suffix.lower() in WORKBOOKS else frame(path.name, read_csv(path))
     if len(cells.columns) == 1 and any(mark in cells.columns[0] for mark in ";\t"):
         raise RecordError(f"{file} separates its columns by semicolons or tabs; save it with commas between them.")
     if cells.empty:
@@ -92,16 +92,9 @@ def _check_readable(path: Path) -> None:
         raise RecordError(f"{path} {why}.") from error
 
 
-def _workbook_table(path: Path) -> _Table:
-    try:
-        sheets = _read_sheets(path)
-    except Exception as error:
-        # openpyxl lets through whatever a damaged part of the archive causes
-        raise RecordError(
-            f"{path.name} cannot be read as an Excel workbook ({type(error).__name__}); open it and save it as .xlsx."
-        ) from None
-    name, rows = next(iter(sheets.items()))
-    return _frame(f"{path.name}, sheet {name}", rows)
+def _workbook_table(path: Path) -> Table:
+    name, rows = next(iter(read_workbook(path).items()))
+    return frame(f"{path.name}, sheet {name}", rows)
 
 
 def _numeric(cells: pd.Series) -> pd.Series:

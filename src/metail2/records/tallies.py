@@ -20,7 +20,13 @@ class Tally:
 
 
 def arm_tallies(
-    arms: list[Cell], both: Cell | None, selection: Selection, trails: list[Trail], suffixes: list[str], sizes: str
+    arms: list[Cell],
+    both: Cell | None,
+    selection: Selection,
+    trails: list[Trail],
+    suffixes: list[str],
+    sizes: str,
+    total: int,
 ) -> list[Tally]:
     """Return one tally an arm, recording every step.
 
@@ -36,6 +42,8 @@ def arm_tallies(
         For each arm, where its steps go and how its quantities are named (``events1``).
     sizes : str
         One of `patients.ARM_SIZES`.
+    total : int
+        How many arms the study has, `arms` among them.
 
     Raises
     ------
@@ -43,9 +51,9 @@ def arm_tallies(
         If counts are not printed and cannot be had from percentages; the message lists the possibilities.
     """
     if sizes == "printed" and both is not None and not any(arm.has("n") for arm in arms):
-        return _split(arms, both, trails, suffixes)
+        return _split(arms, both, trails, suffixes, total)
     return [
-        _tally(arm, selection, trail, suffix, sizes, len(arms))
+        _tally(arm, selection, trail, suffix, sizes, total)
         for arm, trail, suffix in zip(arms, trails, suffixes, strict=True)
     ]
 
@@ -53,6 +61,8 @@ def arm_tallies(
 def _tally(arm: Cell, selection: Selection, trail: Trail, suffix: str, sizes: str, arms: int) -> Tally:
     n = patients(arm, selection, trail, f"n{suffix}", sizes, arms)
     events = _events(arm, n, trail, f"events{suffix}")
+    if events > n:
+        raise RecordError(f"{arm.place()}: {events:g} events among {n:g} patients are impossible; correct the records.")
     return Tally(events, randomised(arm, selection, trail, f"n{suffix}", n) if sizes == "randomised" else n)
 
 
@@ -60,8 +70,7 @@ def _events(arm: Cell, n: float, trail: Trail, quantity: str) -> float:
     if arm.has("events"):
         return trail.printed(quantity, arm["events"])
     if not arm.has("percent"):
-        printed = ", ".join(sorted(arm.figures)) or "nothing"
-        raise RecordError(f"{arm.place()}: neither events nor a percentage is printed ({printed}); leave it out.")
+        raise RecordError(f"{arm.place()}: neither events nor a percentage is printed ({arm.printed()}); leave it out.")
     percent = arm["percent"]
     try:
         found = unique(events_from_percent(percent.printed, int(n)))
@@ -73,10 +82,10 @@ def _events(arm: Cell, n: float, trail: Trail, quantity: str) -> float:
     )  # fmt: skip
 
 
-def _split(arms: list[Cell], both: Cell, trails: list[Trail], suffixes: list[str]) -> list[Tally]:
+def _split(arms: list[Cell], both: Cell, trails: list[Trail], suffixes: list[str], total: int) -> list[Tally]:
     """Return the only split of the total that reproduces the printed percentages."""
     where = f"{both.label}, {both.timepoint}"
-    if len(arms) != 2 or not all(arm.has("percent") for arm in arms) or not both.has("n"):
+    if len(arms) != 2 or total != 2 or not all(arm.has("percent") for arm in arms) or not both.has("n"):
         raise RecordError(f"{where}: two percentages and the total number of patients are needed to find the counts.")
     percents: list[Figure] = [arm["percent"] for arm in arms]
     try:

@@ -1,0 +1,211 @@
+"""The commands and their options; heavy packages are imported inside them, so that ``--help`` is quick."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from metail2 import __version__
+from metail2.cli.analysis import Analysis
+from metail2.cli.guard import Guarded
+from metail2.cli.options import (
+    Add,
+    Columns,
+    Drop00,
+    File,
+    Level,
+    Measure,
+    Model,
+    Moderators,
+    Study,
+    Tau2,
+    Test,
+    To,
+    Transform,
+)
+
+EXIT_STATUS = """\b
+Exit status:
+  0  done
+  1  the data cannot be used as asked (what a file holds, or no model fits),
+     or metail2 itself failed
+  2  wrong use: an unknown option, choice or name, a file that cannot be
+     opened, a place that cannot be written to
+Results go to standard output, errors and warnings to standard error. After
+an error nothing is written. The traceback: metail2 --debug COMMAND."""
+POOL_EXAMPLES = """\b
+Examples:
+  metail2 pool trials.csv --measure RR
+  metail2 pool hackshaw1998 --measure GEN --transform exp
+  metail2 pool bcg --measure RR --study author --column events1=tpos \\
+      --column n1=tn --column events2=cpos --column n2=cn"""
+FOREST_EXAMPLE = """\b
+Example:
+  metail2 forest trials.csv --measure RR --output forest.svg \\
+      --favours "low-dose IL-2" placebo"""
+
+app = typer.Typer(
+    name="metail2",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    epilog=EXIT_STATUS,
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        Words after ``metail2``; those of the process by default.
+    """
+    app(arguments, prog_name="metail2")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"metail2 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def metail2(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Pool the figures that trials print: effect sizes, random-effects models, forest plots, reports."""
+
+
+@app.command(cls=Guarded, epilog=EXIT_STATUS)
+def report(
+    report: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME_OR_TOML",
+            show_default=False,
+            help="A shipped report such as il2, or a file that says what is pooled and how.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FOLDER", help="Where index.html and what belongs to it goes.")
+    ] = Path("out"),
+) -> None:
+    """Write the report of an evidence base.
+
+    A page with, for every outcome, its forest plot, its pooled estimate or why there is none, and the sentence that
+    each figure came from; beside it tables (CSV), figures and a manifest.
+    """
+    from metail2.report.build import build_report
+
+    built = build_report(report, output, shlex.join(["metail2", "report", report, "--output", str(output)]))
+    typer.echo(f"{built.summary.rstrip()}\n\n{built.page}")
+
+
+@app.command(cls=Guarded, epilog=f"{POOL_EXAMPLES}\n\n{EXIT_STATUS}")
+def pool(
+    file: File,
+    measure: Measure,
+    study: Study = None,
+    column: Columns = None,
+    model: Model = "random_effects",
+    tau2: Tau2 = None,
+    test: Test = None,
+    moderators: Moderators = None,
+    level: Level = 0.95,
+    add: Add = None,
+    to: To = None,
+    drop00: Drop00 = False,
+    transform: Transform = None,
+    format: Annotated[
+        str,
+        typer.Option(
+            metavar="FORMAT",
+            help="text, csv or json. csv: the tables tidy, glance and studies on the pooled scale, an empty line "
+            "between them; json: one object that holds the three as lists.",
+        ),
+    ] = "text",
+) -> None:
+    """Pool the studies of one outcome.
+
+    FILE holds the columns of the measure (metail2 measures lists them): for RR events1 n1 events2 n2, for GEN yi
+    (the effect on the scale it is pooled on, log for ratios) with vi, with sei, or with ci_lower and ci_upper. Empty
+    cells, NA, N/A and NaN are missing values.
+    """
+    from metail2.cli.output import check_format, result_text
+
+    check_format(format, transform, moderators)
+    zero_cells, random_effects = _zero_cells(add, to, drop00), _random_effects(tau2, test, moderators)
+    asked = Analysis(file, measure, study, tuple(column or ()), zero_cells, model, random_effects, level)
+    result = asked.specification().fit(asked.effects())
+    typer.echo(result_text(result, format, transform), nl=False)
+
+
+@app.command(cls=Guarded, epilog=f"{FOREST_EXAMPLE}\n\n{EXIT_STATUS}")
+def forest(
+    file: File,
+    measure: Measure,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The picture: .svg, .pdf or .png."),
+    ],
+    study: Study = None,
+    column: Columns = None,
+    model: Model = "random_effects",
+    tau2: Tau2 = None,
+    test: Test = None,
+    moderators: Moderators = None,
+    level: Level = 0.95,
+    add: Add = None,
+    to: To = None,
+    drop00: Drop00 = False,
+    transform: Transform = None,
+    favours: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="LEFT RIGHT", help="What lower and what higher values favour, written under the axis."),
+    ] = None,
+    common: Annotated[
+        bool, typer.Option("--common", help="Draw the common-effect estimate as a second diamond.")
+    ] = False,
+) -> None:
+    """Draw the studies of one outcome and what they come to together.
+
+    FILE and the options of the model are those of metail2 pool.
+    """
+    from metail2.cli.drawing import check_picture, draw
+
+    check_picture(output, transform)
+    zero_cells, random_effects = _zero_cells(add, to, drop00), _random_effects(tau2, test, moderators)
+    asked = Analysis(file, measure, study, tuple(column or ()), zero_cells, model, random_effects, level)
+    draw(asked, output, transform, favours, common)
+    typer.echo(output)
+
+
+def _zero_cells(add: float | None, to: str | None, drop00: bool) -> dict[str, Any]:
+    return {"add": add, "to": to, "drop00": drop00 or None}
+
+
+def _random_effects(tau2: str | None, test: str | None, moderators: str | None) -> dict[str, Any]:
+    return {"tau2": tau2, "test": test, "moderators": moderators}
+
+
+@app.command(cls=Guarded)
+def datasets() -> None:
+    """List the data sets that are shipped with metail2."""
+    from metail2.cli.listing import datasets_text
+
+    typer.echo(datasets_text(), nl=False)
+
+
+@app.command(cls=Guarded)
+def measures() -> None:
+    """List the effect measures with their columns and scales."""
+    from metail2.cli.listing import measures_text
+
+    typer.echo(measures_text(), nl=False)

@@ -1,0 +1,92 @@
+"""The options that ``pool`` and ``forest`` share, each with its help."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import typer
+
+
+def _number(text: str | float) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not a number.") from None
+
+
+def _level(text: str | float) -> float:
+    value = _number(text)
+    if not 0 < value < 1:
+        raise typer.BadParameter(f"{value:g} is not between 0 and 1; give e.g. 0.95.")
+    return value
+
+
+def _addition(text: str | float) -> float:
+    value = _number(text)
+    if not 0 <= value < math.inf:
+        raise typer.BadParameter(f"{value:g} is not 0 or a positive number; give e.g. 0.5.")
+    return value
+
+
+File = Annotated[
+    str,
+    typer.Argument(
+        metavar="FILE",
+        show_default=False,
+        help="A CSV (UTF-8) or XLSX file, one study a row, or a shipped data set such as bcg (see: metail2 datasets).",
+    ),
+]
+Measure = Annotated[
+    str, typer.Option(metavar="CODE", show_default=False, help="Effect measure, e.g. RR (see: metail2 measures).")
+]
+Study = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Column of study labels; by default 'study', if there is one.")
+]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=COLUMN",
+        help="Where a column of the measure has another name in the file, e.g. events1=tpos; once for each.",
+    ),
+]
+Model = Annotated[str, typer.Option(metavar="MODEL", help="random_effects, mantel_haenszel or peto.")]
+Tau2 = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CODE",
+        help="Estimator of the between-study variance: REML (the default), DL, PM, ML, EB, HE, HS, HSk, SJ, PMM, "
+        "or CE for a common effect.",
+    ),
+]
+Test = Annotated[
+    str | None,
+    typer.Option(metavar="TEST", help="knapp_hartung (the default), knapp_hartung_adhoc, t or z."),
+]
+Moderators = Annotated[
+    str | None, typer.Option(metavar="FORMULA", help='Meta-regression on columns of the file, e.g. "ablat + year".')
+]
+Level = Annotated[float, typer.Option(metavar="NUMBER", parser=_level, help="Confidence level of all intervals.")]
+Add = Annotated[
+    float | None,
+    typer.Option(
+        metavar="NUMBER",
+        parser=_addition,
+        help="Added to the cells of a table with a zero; by default what the measure adds.",
+    ),
+]
+To = Annotated[
+    str | None,
+    typer.Option(metavar="RULE", help="Which tables --add corrects: only0 (the default), all, if0all or none."),
+]
+Drop00 = Annotated[
+    bool, typer.Option("--drop00", help="Leave out tables without events (or without non-events) in both arms.")
+]
+Transform = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CODE",
+        help="Show the estimate on another scale: exp, percent_change, percent_reduction (of effects turned so "
+        "that a decrease is positive), percent, logistic, sine_squared, tanh or identity.",
+    ),
+]

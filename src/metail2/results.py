@@ -37,7 +37,7 @@ STUDY_STATES = {
     "variance_undefined": "shown without an interval: the variance is undefined (one patient)",
     "missing": "left out: effect or variance is missing",
     "missing_moderator": "left out: a moderator is missing",
-    "no_events": "in the totals, without weight: no event in either arm says nothing about a ratio",
+    "no_events": "in the totals, without weight: no event at all, or one in every patient, says nothing about a ratio",
 }
 """The closed list of ``state`` codes in `studies`, each with its meaning."""
 

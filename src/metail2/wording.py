@@ -78,7 +78,7 @@ def p_value(value: float) -> str:
     if math.isnan(value):
         return "P not defined"
     if value == 0:
-        return "P = 0"
+        return f"P < 1e{MINUS}300"
     if value > 0.995:
         return "P > 0.99"
     text = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"

@@ -18,6 +18,9 @@ from metail2.wording import listed
 
 Floats = NDArray[np.float64]
 
+LARGEST = 1e75
+"""Beyond this (or its inverse, for variances) the fourth powers that a fit needs would overflow."""
+
 TRAIL_COLUMNS = (
     "study", "step", "quantity", "value", "records", "quotes", "conversion", "formula", "citation", "assumption",
     "basis",
@@ -300,4 +303,11 @@ def _check_values(effects: EffectSizes) -> None:
         raise EffectSizeError(
             f"{effects.study[i]}: vi is {vi[i]:g}; a sampling variance must be above 0 and finite "
             "(NaN marks a missing one)."
+        )
+    extreme = (np.abs(yi) > LARGEST) | (vi > LARGEST) | (vi < 1 / LARGEST)
+    if extreme.any():
+        i = int(np.flatnonzero(extreme)[0])
+        raise EffectSizeError(
+            f"{effects.study[i]}: yi is {yi[i]:g} and vi is {vi[i]:g}, too far from 1 to be computed with; give the "
+            "effects in another unit."
         )

@@ -1,10 +1,12 @@
-"""The filled registry of measures: importing a family's module registers its measures."""
+"""The filled registry of measures: importing a family's module registers its measures, in the order written here."""
 
 from __future__ import annotations
 
-from metail2.effects import change, generic, person_time, proportions, two_by_two, two_means
+from importlib import import_module
+
 from metail2.effects.definition import MEASURES, Family, Measure
 
-FAMILIES = (two_by_two, person_time, two_means, change, proportions, generic)
+for _family in ("two_by_two", "person_time", "two_means", "change", "proportions", "generic"):
+    import_module(f"metail2.effects.{_family}")
 
-__all__ = ["FAMILIES", "MEASURES", "Family", "Measure"]
+__all__ = ["MEASURES", "Family", "Measure"]

@@ -87,21 +87,27 @@ def wald(estimate: Floats, variance: Floats, df: float, level: float) -> Wald:
     Parameters
     ----------
     estimate, variance : ndarray, shape (..., p)
-        Coefficients and their variances; a variance of 0 has no test (NaN).
+        Coefficients and their variances; with a variance of 0 the statistic is infinite (NaN for 0/0).
     df : float
         Degrees of freedom; inf for the normal.
     level : float
         Confidence level in (0, 1).
     """
     se = np.sqrt(variance)
-    statistic = np.divide(estimate, se, out=np.full(se.shape, np.nan), where=se > 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        statistic = estimate / se
     half = quantile(level, df) * se
     return Wald(estimate, se, statistic, two_sided(statistic, df), estimate - half, estimate + half, df)
 
 
 def moderator_test(beta: Floats, covariance: Floats, df: float) -> tuple[float, float]:
-    """Joint test that all of `beta` are 0: χ² (df infinite) or F = χ²/m on m and df; returns statistic and P."""
+    """Joint test that all of `beta` are 0: χ² (df infinite) or F = χ²/m on m and df; returns statistic and P.
+
+    NaN where a coefficient has a variance of 0, as in an exact fit tested by Hartung–Knapp.
+    """
     m = beta.shape[-1]
+    if not np.diagonal(covariance).all():
+        return float("nan"), float("nan")
     chi2 = float(beta @ np.linalg.solve(covariance, beta))
     if np.isinf(df):
         return chi2, float(chdtrc(m, chi2))

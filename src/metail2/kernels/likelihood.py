@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metail2.kernels.wls import WeightedFit, dot, fitter, weighted_fit
+from metail2.kernels.wls import Fitter, WeightedFit, dot, fitter, weighted_fit
 
 Floats = NDArray[np.float64]
 
@@ -106,16 +106,18 @@ def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
     x : ndarray, shape (k, p)
         Design.
     """
-    lead = np.broadcast_shapes(yi.shape[:-1], vi.shape[:-1])
-    y = np.broadcast_to(yi, lead + yi.shape[-1:]).reshape(-1, yi.shape[-1])
-    v = np.broadcast_to(vi, lead + vi.shape[-1:]).reshape(-1, vi.shape[-1])
-    grid = _grid(y, v, x)
-    excess = _scan(profile, y, v, x, grid)
+    if yi.shape != vi.shape:
+        yi, vi = np.broadcast_arrays(yi, vi)
+    lead, k = yi.shape[:-1], yi.shape[-1]
+    y, v = yi.reshape(-1, k), vi.reshape(-1, k)
+    fit = fitter(x, 1 / v)
+    grid = _grid(fit, y, v, k - x.shape[-1])
+    excess = _scan(profile, fit, y, v, grid)
     positive = excess > 0
     falls = positive[:-1] & ~positive[1:]
     lane, point = np.nonzero(falls.T)
     start = _Bracket(grid[point, lane], grid[point + 1, lane], excess[point, lane], excess[point + 1, lane])
-    root, steps, gradient = _polish(profile, y[lane], v[lane], x, start)
+    root, steps, gradient = _polish(profile, fit, y[lane], v[lane], start)
     at_zero = np.nonzero(~positive[0])[0]
     if at_zero.size:
         zeros = np.zeros(at_zero.size)
@@ -135,47 +137,48 @@ class _Bracket:
     excess_high: Floats
 
 
-def _grid(y: Floats, v: Floats, x: Floats) -> Floats:
+def _grid(fit: Fitter, y: Floats, v: Floats, df: int) -> Floats:
     """Values of τ² to scan, shape (points, lanes): from 0 to where the score must be negative.
 
     For both likelihoods y′PPy ≤ RSS/(τ² + min v)² and the trace term is at least (k − p)/(τ² + max v), so the score
     is negative once τ⁴ > s²(τ² + max v), s² being the unweighted residual variance.
     """
-    df = x.shape[-2] - x.shape[-1]
-    s2 = weighted_fit(y, np.ones_like(v), x).q() / df
+    s2 = fit(y, np.ones_like(v)).q() / df
     last = 1.01 * (s2 / 2 + np.sqrt(s2 * s2 / 4 + s2 * v.max(-1)))
     smallest = v.min(-1)
     span = np.log1p(last / smallest)
     points = int(np.ceil(span.max() / GRID_STEP)) + 2
-    return np.asarray(smallest * np.expm1(np.linspace(0, 1, points)[:, None] * span))
+    share = np.arange(points)[:, None] / (points - 1)
+    return np.asarray(smallest * np.expm1(share * span))
 
 
-def _scan(profile: Profile, y: Floats, v: Floats, x: Floats, grid: Floats) -> Floats:
+def _scan(profile: Profile, fit: Fitter, y: Floats, v: Floats, grid: Floats) -> Floats:
     """Excess at every grid point, shape (points, lanes), in blocks that bound the memory."""
-    rows, fit = max(1, BLOCK // y.size), fitter(x)
+    rows = max(1, BLOCK // y.size)
     blocks = [profile.excess(fit(y, 1 / (v + grid[i : i + rows, :, None]))) for i in range(0, len(grid), rows)]
     return np.concatenate(blocks)
 
 
-def _polish(profile: Profile, y: Floats, v: Floats, x: Floats, start: _Bracket) -> tuple[Floats, int, Floats]:
+def _polish(profile: Profile, fit: Fitter, y: Floats, v: Floats, start: _Bracket) -> tuple[Floats, int, Floats]:
     """Newton's method on the excess, one bracket a row, begun at the secant and bisecting where a step would leave."""
-    low, high, fit = start.low, start.high, fitter(x)
+    low, high = start.low, start.high
     share = start.excess_low / (start.excess_low - start.excess_high)
     tau2 = low + (high - low) * np.where(np.isfinite(start.excess_high), share, 0.5)
-    gradient, steps = np.zeros_like(tau2), 0
-    while steps < MAX_STEPS and tau2.size:
+    if not tau2.size:
+        return tau2, 0, tau2
+    steps, moving = 0, True
+    while moving and steps < MAX_STEPS:
         steps += 1
-        found = fit(y, 1 / (v + tau2[:, None]))
+        point, found = tau2, fit(y, 1 / (v + tau2[:, None]))
         excess, step = profile.newton(found)
-        low, high = np.where(excess > 0, tau2, low), np.where(excess > 0, high, tau2)
-        following = tau2 + step
-        following = np.where((following >= low) & (following <= high), following, 0.5 * (low + high))
-        done = np.abs(following - tau2) <= STEP * following
-        gradient = 0.5 * tau2 * excess * found.q_slope()
-        tau2 = following
-        if done.all():
-            break
-    return tau2, steps, gradient
+        rising = excess > 0
+        low, high = np.where(rising, point, low), np.where(rising, high, point)
+        tau2 = point + step
+        inside = (tau2 >= low) & (tau2 <= high)
+        if not inside.all():
+            tau2 = np.where(inside, tau2, 0.5 * (low + high))
+        moving = bool((np.abs(tau2 - point) > STEP * tau2).any())
+    return tau2, steps, 0.5 * point * excess * found.q_slope()
 
 
 def _highest(

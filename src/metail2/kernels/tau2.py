@@ -38,6 +38,8 @@ class Tau2Estimate:
         Derivative of the criterion at the solution, τ² times the score; NaN for closed forms.
     maxima : ndarray of int, shape (...)
         Number of local maxima of the likelihood found (1 for estimators that are not likelihoods).
+    fit : WeightedFit or None
+        The fit with weights 1/(v + τ²), where the estimator ends with it.
     """
 
     value: Floats
@@ -45,6 +47,7 @@ class Tau2Estimate:
     iterations: int
     gradient: Floats
     maxima: NDArray[np.int64]
+    fit: WeightedFit | None = None
 
 
 Estimator = Callable[[Floats, Floats, Floats], Tau2Estimate]
@@ -129,7 +132,7 @@ def _likelihood(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> Tau2E
     found = maximise(profile_reml if restricted else profile_ml, yi, vi, x)
     fit = weighted_fit(yi, 1 / (vi + found.tau2[..., None]), x)
     information = fit.trace_product() if restricted else (fit.weights**2).sum(-1)
-    return Tau2Estimate(found.tau2, np.sqrt(2 / information), found.iterations, found.gradient, found.maxima)
+    return Tau2Estimate(found.tau2, np.sqrt(2 / information), found.iterations, found.gradient, found.maxima, fit)
 
 
 @TAU2.register("ML")
@@ -151,7 +154,7 @@ def solve_q(yi: Floats, vi: Floats, x: Floats, target: Floats) -> tuple[Floats, 
     without overshooting. Where Q(0) is already below the target, τ² is 0.
     """
     tau2 = np.zeros(np.broadcast_shapes(yi.shape[:-1], vi.shape[:-1], np.shape(target)))
-    steps, fit = 0, fitter(x)
+    steps, fit = 0, fitter(x, 1 / vi)
     while steps < MAX_STEPS:
         steps += 1
         found = fit(yi, 1 / (vi + tau2[..., None]))
@@ -169,7 +172,7 @@ def _by_q(yi: Floats, vi: Floats, x: Floats, target: float) -> Tau2Estimate:
     k = yi.shape[-1]
     se = np.sqrt(2 * k**2 / _df(x)) / fit.weights.sum(-1)
     gradient = np.where(tau2 > 0, fit.q() - target, 0.0)
-    return Tau2Estimate(tau2, se, steps, gradient, np.ones(tau2.shape, dtype=np.int64))
+    return Tau2Estimate(tau2, se, steps, gradient, np.ones(tau2.shape, dtype=np.int64), fit)
 
 
 @TAU2.register("EB")

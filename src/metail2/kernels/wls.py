@@ -3,6 +3,10 @@
 With W the diagonal weights, Q an orthonormal basis of √W·X and M = I − QQ′, the projection of the literature is
 P = √W·M·√W. No k × k matrix is formed: every trace is a sum over studies plus a p × p product. A design of ones, by
 far the commonest, needs sums only.
+
+Where one study outweighs all others together by far, differences such as Σw − Σw²/Σw cancel: with one variance 1e-8 of
+the others nothing would be left of tr PP. `DominatedFit` then uses sums over the other studies, in which nothing
+cancels.
 """
 
 from __future__ import annotations
@@ -10,16 +14,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
+ROUNDING = 32 * float(np.finfo(float).eps)
+"""Residuals no larger than this share of the largest effect are rounding."""
+DOMINANCE = 0.9
+"""Share of one study in the total weight above which sums over the other studies are formed without subtracting."""
+
+_row_products: Callable[[Floats, Floats], Any] = (
+    np.vecdot if hasattr(np, "vecdot") else partial(np.einsum, "...i,...i->...")  # NumPy 1.26 has no vecdot
+)
+
 
 def dot(first: Floats, second: Floats) -> Floats:
     """Sum of products over the last axis, without a temporary array."""
-    return np.asarray(np.einsum("...i,...i->...", first, second))
+    return np.asarray(_row_products(first, second))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +73,8 @@ class WeightedFit:
     def q_curvature(self) -> Floats:
         """y′PPPy = ½ d²Q/dτ⁴, shape (...)."""
         weighted = self.weights * self.scores
-        return dot(weighted, self.scores) - weighted.sum(-1) ** 2 * self._variance()
+        total = dot(self.weights, self.scores)
+        return dot(weighted, self.scores) - total * total * self._variance()
 
     def leverage(self) -> Floats:
         """Diagonal of QQ′, shape (..., k)."""
@@ -82,6 +97,23 @@ class WeightedFit:
     def _variance(self) -> Floats:
         """Variance of a weighted mean, 1/Σw, shape (...)."""
         return np.asarray(self.covariance[..., 0, 0])
+
+
+@dataclass(frozen=True, slots=True)
+class DominatedFit(WeightedFit):
+    """A weighted mean in which one study has nearly all the weight: the same traces from sums of positive terms."""
+
+    def trace(self, diagonal: Floats | None = None) -> Floats:
+        """tr(M·D) for a diagonal D, by default W (giving tr P); shape (...)."""
+        d = self.weights if diagonal is None else diagonal
+        return np.asarray(dot(d, _others(self.weights)) * self._variance())
+
+    def trace_product(self, first: Floats | None = None, second: Floats | None = None) -> Floats:
+        """tr(M·A·M·B) for diagonals A and B, by default W (giving tr PP); shape (...)."""
+        a = self.weights if first is None else first
+        b = a if second is None else second
+        others, own = _others(self.weights), dot(a * self.weights, _others(b * self.weights))
+        return np.asarray((dot(a * others, b * others) + own) * self._variance() ** 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +154,40 @@ class DesignFit(WeightedFit):
         """tr(M·A·M·B) for diagonals A and B, by default W (giving tr PP); shape (...)."""
         a = self.weights if first is None else first
         b = a if second is None else second
+        leverage = self.leverage()
+        if (leverage > DOMINANCE).any():
+            return self._trace_product_of_others(a, b, leverage)
         product, transposed = a * b, np.swapaxes(self.basis, -1, -2)
         inner_a, inner_b = transposed @ (a[..., None] * self.basis), transposed @ (b[..., None] * self.basis)
         overlap = (inner_a * inner_b).sum((-2, -1))
-        return np.asarray(product.sum(-1) - 2 * dot(product, self.leverage()) + overlap)
+        return np.asarray(product.sum(-1) - 2 * dot(product, leverage) + overlap)
+
+    def _trace_product_of_others(self, a: Floats, b: Floats, leverage: Floats) -> Floats:
+        """Σ aᵢbⱼMᵢⱼ² with the diagonal Mᵢᵢ = 1 − hᵢ apart from the rest, because hᵢ may be near 1."""
+        products = self.basis[..., :, None] * self.basis[..., None, :]
+        others = np.moveaxis(_others(np.moveaxis(b[..., None, None] * products, -3, -1)), -1, -3)
+        return dot(a * b, (1 - leverage) ** 2) + dot(a, (products * others).sum((-2, -1)))
+
+
+def _without_rounding(x: Floats, y: Floats, beta: Floats, residual: Floats) -> tuple[Floats, Floats]:
+    """Where all residuals lie within rounding of the effects the fit is exact, and no digit of them is meant.
+
+    Then the residuals, and coefficients that contribute as little, become 0.
+    """
+    rounding = ROUNDING * np.abs(y).max(-1, keepdims=True)
+    exact = (np.abs(residual) <= rounding).all(-1, keepdims=True)
+    if not exact.any():
+        return beta, residual
+    idle = np.abs(beta) * np.abs(x).max(-2) <= rounding
+    return np.where(exact & idle, 0.0, beta), np.where(exact, 0.0, residual)
+
+
+def _others(values: Floats) -> Floats:
+    """Sum over all other entries of the last axis, by adding only; shape as given."""
+    before, after = np.zeros(values.shape), np.zeros(values.shape)
+    np.cumsum(values[..., :-1], axis=-1, out=before[..., 1:])
+    np.cumsum(values[..., :0:-1], axis=-1, out=after[..., -2::-1])
+    return np.asarray(before + after)
 
 
 def _transposed_product(matrix: Floats, values: Floats) -> Floats:
@@ -133,11 +195,24 @@ def _transposed_product(matrix: Floats, values: Floats) -> Floats:
     return np.asarray(np.einsum("...ij,...i->...j", matrix, values))
 
 
-def fitter(x: Floats) -> Callable[[Floats, Floats], WeightedFit]:
-    """Return ``(y, weights) → WeightedFit`` for the design: sums for a column of ones, linear algebra for any other."""
-    if x.shape[-1] == 1 and bool((x == 1).all()):
-        return _mean_fit
-    return partial(_design_fit, x)
+Fitter = Callable[[Floats, Floats], WeightedFit]
+"""``(y, weights) → WeightedFit`` for one design."""
+
+
+def fitter(x: Floats, weights: Floats) -> Fitter:
+    """Return ``(y, weights) → WeightedFit`` for the design: sums for a column of ones, linear algebra for any other.
+
+    Parameters
+    ----------
+    x : ndarray, shape (k, p)
+        Design.
+    weights : ndarray, shape (..., k)
+        The most unequal weights that will be used, i.e. 1/v: whether one study dominates is decided by them.
+    """
+    if x.shape[-1] > 1 or not (x == 1).all():
+        return partial(_design_fit, x)
+    dominated = (weights.max(-1) > DOMINANCE * weights.sum(-1)).any()
+    return _dominated_fit if dominated else _mean_fit
 
 
 def weighted_fit(y: Floats, weights: Floats, x: Floats) -> WeightedFit:
@@ -154,21 +229,38 @@ def weighted_fit(y: Floats, weights: Floats, x: Floats) -> WeightedFit:
     -------
     WeightedFit
     """
-    return fitter(x)(y, weights)
+    return fitter(x, weights)(y, weights)
 
 
 def _mean_fit(y: Floats, weights: Floats) -> WeightedFit:
     variance = 1 / weights.sum(-1, keepdims=True)
-    beta = dot(weights, y)[..., None] * variance
+    first = y[..., :1]  # measured from one of the effects, equal effects leave residuals of exactly 0
+    beta = first + dot(weights, y - first)[..., None] * variance
     residual = y - beta
     return WeightedFit(beta, variance[..., None], residual, weights, weights * residual)
+
+
+def _dominated_fit(y: Floats, weights: Floats) -> WeightedFit:
+    variance = 1 / weights.sum(-1, keepdims=True)
+    y, weights = np.broadcast_arrays(y, weights)
+    centre = np.take_along_axis(y, weights.argmax(-1, keepdims=True), -1)
+    away = y - centre  # measured from the dominating effect, its own small residual keeps its digits
+    beta = dot(weights, away)[..., None] * variance
+    residual = away - beta
+    return DominatedFit(centre + beta, variance[..., None], residual, weights, weights * residual)
 
 
 def _design_fit(x: Floats, y: Floats, weights: Floats) -> WeightedFit:
     root = np.sqrt(weights)
     basis, triangle = np.linalg.qr(root[..., None] * x)
     inverse = np.linalg.inv(triangle)
-    beta = np.asarray((inverse @ _transposed_product(basis, root * y)[..., None])[..., 0])
-    residual = y - (x @ beta[..., None])[..., 0]
+
+    def solve(values: Floats) -> tuple[Floats, Floats]:
+        beta = np.asarray((inverse @ _transposed_product(basis, root * values)[..., None])[..., 0])
+        return beta, values - (x @ beta[..., None])[..., 0]
+
+    beta, residual = solve(y)
+    correction, residual = solve(residual)  # once more: rows of very different weight cost the first solution digits
+    beta, residual = _without_rounding(x, y, beta + correction, residual)
     covariance = inverse @ np.swapaxes(inverse, -1, -2)
     return DesignFit(beta, covariance, residual, weights, weights * residual, basis, triangle)

@@ -14,9 +14,16 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import ModelError
 from metail2.kernels.inference import Wald, quantile
 from metail2.results import STUDY_COLUMNS
+from metail2.wording import listed
 
 Floats = NDArray[np.float64]
 COMPANION_COLUMNS = ("test", "ci_lower", "ci_upper", "p_value", "reason")
+
+
+def check_level(level: float) -> None:
+    """Raise unless the confidence level is a fraction between 0 and 1."""
+    if not 0 < level < 1:
+        raise ModelError(f"The confidence level is {level}; give a number between 0 and 1, e.g. 0.95.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +90,10 @@ class PooledResult:
         return pd.DataFrame(columns=list(COMPANION_COLUMNS))
 
     def _only(self, values: Floats, name: str) -> float:
-        if len(self.terms) != 1:
-            raise ModelError(f"This model has {len(self.terms)} coefficients; read .{name} from tidy().")
+        if self.terms != ("intercept",):
+            raise ModelError(
+                f"A regression on {listed(list(self.terms))} has no single pooled effect; read {name} from tidy()."
+            )
         return float(values[0])
 
     @property

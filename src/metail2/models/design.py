@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.errors import MetailWarning, ModelError
-from metail2.wording import listed
+from metail2.wording import listed, some
 
 Floats = NDArray[np.float64]
 
@@ -55,9 +55,14 @@ class Design:
         """Design rows for `new`, encoded as the fit was; shape (rows, p)."""
         if self.encoding is None:
             return np.ones((len(new), 1))
-        missing = [name for name in _columns_used(self.encoding) if name not in new.columns]
+        used = _columns_used(self.encoding)
+        missing = [name for name in used if name not in new.columns]
         if missing:
-            raise ModelError(f"The new data lack the column {listed(missing)}, which the formula needs.")
+            columns, need = ("column", "it") if len(missing) == 1 else ("columns", "them")
+            raise ModelError(f"The new data lack the {columns} {listed(missing)}; the formula needs {need}.")
+        if (empty := new[used].isna()).to_numpy().any():
+            row, column = np.argwhere(empty.to_numpy())[0]
+            raise ModelError(f"The new data lack {used[column]!r} in row {row + 1}; fill it in or leave the row out.")
         try:
             return np.asarray(self.encoding.get_model_matrix(new, context=_context()), dtype=float)
         except Exception as error:
@@ -162,13 +167,15 @@ def _known_name(formula: str, node: ast.Name, is_call: bool, data: pd.DataFrame)
 def _warn_incomplete(complete: NDArray[np.bool_], study: tuple[str, ...]) -> None:
     lost = [study[i] for i in np.flatnonzero(~complete)]
     if lost:
-        verb = "lacks" if len(lost) == 1 else "lack"
-        warnings.warn(f"{listed(lost)} {verb} a moderator and is left out of the fit.", MetailWarning, stacklevel=5)
+        lack, are = ("lacks", "is") if len(lost) == 1 else ("lack", "are")
+        warnings.warn(f"{some(lost)} {lack} a moderator and {are} left out of the fit.", MetailWarning, stacklevel=5)
 
 
 def check_rank(x: Floats, terms: tuple[str, ...]) -> None:
     """Raise if there are not more studies than coefficients, or the columns are collinear, naming them."""
     k, p = x.shape
+    if p == 0:
+        raise ModelError("The formula leaves no coefficient; give at least one moderator, or keep the intercept.")
     if k <= p:
         raise ModelError(
             f"{k} {'study' if k == 1 else 'studies'} cannot support {p} coefficients ({', '.join(terms)}); "

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.two_by_two import cells
 from metail2.kernels.tables import MANTEL_HAENSZEL
+from metail2.models.base import check_level
 from metail2.models.tables import TableResult, counted, effects_from_counts, event_columns, table_result
 from metail2.wording import listed
 
@@ -37,6 +38,7 @@ class MantelHaenszel:
 
     def __post_init__(self) -> None:
         MANTEL_HAENSZEL[self.measure]
+        check_level(self.level)
 
     def fit(self, data: pd.DataFrame | EffectSizes) -> TableResult:
         """Pool the tables.

@@ -10,6 +10,7 @@ import pandas as pd
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.two_by_two import cells
 from metail2.kernels.tables import peto
+from metail2.models.base import check_level
 from metail2.models.tables import TableResult, counted, effects_from_counts, table_result
 
 
@@ -29,6 +30,9 @@ class Peto:
     """
 
     level: float = 0.95
+
+    def __post_init__(self) -> None:
+        check_level(self.level)
 
     def fit(self, data: pd.DataFrame | EffectSizes) -> TableResult:
         """Pool the tables (``events1 n1 events2 n2``, or ``a b c d``); tables without any event have no weight."""

@@ -26,10 +26,10 @@ from metail2.kernels.likelihood import log_likelihood, restricted_log_likelihood
 from metail2.kernels.prediction import PREDICTION
 from metail2.kernels.tau2 import TAU2, Tau2Estimate
 from metail2.kernels.wls import WeightedFit, weighted_fit
-from metail2.models.base import COMPANION_COLUMNS, PooledResult, study_table
+from metail2.models.base import COMPANION_COLUMNS, PooledResult, check_level, study_table
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.results import GLANCE_COLUMNS, STATUS, HeterogeneityInterval
-from metail2.wording import listed
+from metail2.wording import some
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
@@ -66,8 +66,7 @@ class RandomEffects:
 
     def __post_init__(self) -> None:
         TAU2[self.tau2], TESTS[self.test]
-        if not 0 < self.level < 1:
-            raise ModelError(f"The confidence level is {self.level}; give a number between 0 and 1, e.g. 0.95.")
+        check_level(self.level)
 
     def fit(self, effects: EffectSizes) -> RandomEffectsResult:
         """Fit the model.
@@ -84,6 +83,7 @@ class RandomEffects:
             or moderators are collinear.
         """
         _refuse_dependence(effects)
+        _warn_repeated(effects)
         _warn_left_out(effects)
         design = self._design(effects)
         used = np.flatnonzero(effects.complete)[design.complete]
@@ -94,7 +94,7 @@ class RandomEffects:
             return _single(self, effects, design, used)
         check_rank(design.x, design.terms)
         tau2 = TAU2[self.tau2](yi, vi, design.x)
-        fit = weighted_fit(yi, 1 / (vi + tau2.value), design.x)
+        fit = tau2.fit or weighted_fit(yi, 1 / (vi + tau2.value), design.x)
         df = len(used) - len(design.terms)
         factor, test_df = TESTS[self.test](fit.q() / df, df)
         coefficients = wald(fit.beta, factor * np.diagonal(fit.covariance), test_df, self.level)
@@ -156,8 +156,18 @@ def _refuse_dependence(effects: EffectSizes) -> None:
     if off.any():
         names = [effects.study[i] for i in np.flatnonzero(off.any(axis=1))]
         raise ModelError(
-            f"{listed(names)} share patients (their sampling covariance is not 0), so they cannot be pooled as "
+            f"{some(names)} share patients (their sampling covariance is not 0), so they cannot be pooled as "
             "independent effects; combine their arms, or keep one of them."
+        )
+
+
+def _warn_repeated(effects: EffectSizes) -> None:
+    if effects.repeated:
+        warnings.warn(
+            f"More than one effect is labelled {some(effects.repeated)}; they are pooled as independent, so keep one "
+            "where the patients are the same, and give each its own label where they are not.",
+            MetailWarning,
+            stacklevel=4,
         )
 
 
@@ -165,7 +175,7 @@ def _warn_left_out(effects: EffectSizes) -> None:
     if not effects.complete.all():
         lost = [effects.study[i] for i in np.flatnonzero(~effects.complete)]
         warnings.warn(
-            f"{listed(lost)}: left out of the fit, because the effect or its variance is missing.",
+            f"{some(lost)}: left out of the fit, because the effect or its variance is missing.",
             MetailWarning,
             stacklevel=4,
         )
@@ -353,7 +363,7 @@ class RandomEffectsResult(PooledResult):
         DataFrame
             ``test ci_lower ci_upper p_value reason``; no rows where the interval may stand alone.
         """
-        if len(self.terms) != 1 or self.k < 2 or self.spec.test != "knapp_hartung":
+        if self.terms != ("intercept",) or self.k < 2 or self.spec.test != "knapp_hartung":
             return super().companions()
         rows = [self._companion(test, reason) for test, reason in self._doubts()]
         return pd.DataFrame(rows, columns=list(COMPANION_COLUMNS))
@@ -427,11 +437,12 @@ class RandomEffectsResult(PooledResult):
         if not tested:
             return {"qm": NAN, "qm_df": NAN, "qm_p": NAN, "r2": NAN}
         qm, p = moderator_test(self.wald.estimate[tested], self.covariance[np.ix_(tested, tested)], self.wald.df)
-        return {"qm": qm, "qm_df": float(len(tested)), "qm_p": p, "r2": self._r2()}
+        return {"qm": qm, "qm_df": float(len(tested)), "qm_p": p, "r2": self._r2}
 
+    @cached_property
     def _r2(self) -> float:
         """Share of τ² that the moderators account for, percent (Raudenbush 1994); not below 0."""
-        if self.spec.tau2 == "CE":
+        if self.spec.tau2 == "CE" or not self.design.has_intercept:
             return NAN
         yi, vi = self.effects.yi[self.used], self.effects.vi[self.used]
         total = float(TAU2[self.spec.tau2](yi, vi, np.ones((self.k, 1))).value)
@@ -456,13 +467,22 @@ class RandomEffectsResult(PooledResult):
             "aicc": -2 * ll + 2 * count * enough / (enough - count - 1),
         }
 
+    def _no_r2(self) -> list[str]:
+        if self.spec.tau2 == "CE" or not math.isnan(self._r2):
+            return []
+        if not self.design.has_intercept:
+            return ["R² is undefined without an intercept"]
+        return ["R² is undefined, because τ² is 0 also without the moderators"]
+
     def _reasons(self) -> str:
         """Why what is NaN in `glance` is NaN, and what else a reader must know."""
         reasons = [] if self.status == "ok" else [STATUS[self.status]]
         if self._no_prediction() and self.k > 1:
             reasons.append(f"no prediction interval: {self._no_prediction()}")
         if self.spec.tau2 == "CE" and self.k > 1:
-            reasons.append("I² from τ² is undefined where τ² is 0 by assumption; see I² from Q")
+            reasons.append("τ² is 0 by assumption, so it has no standard error, I², H² or R²; see I² from Q")
+        if len(self.terms) > 1 or not self.design.has_intercept:
+            reasons += self._no_r2()
         if int(self.tau2_estimate.maxima) > 1:
             reasons.append("the likelihood has more than one maximum; the highest is reported")
         return "; ".join(reasons)

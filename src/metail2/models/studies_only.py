@@ -9,7 +9,7 @@ import pandas as pd
 
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.kernels.inference import quantile
-from metail2.models.base import study_table
+from metail2.models.base import check_level, study_table
 from metail2.results import GLANCE_COLUMNS, TIDY_COLUMNS
 
 NAN = float("nan")
@@ -32,6 +32,9 @@ class StudiesOnly:
     reason: str
     level: float = 0.95
     small_sample: bool = False
+
+    def __post_init__(self) -> None:
+        check_level(self.level)
 
     def fit(self, effects: EffectSizes) -> StudiesOnlyResult:
         """Wrap the effects; nothing is computed but each study's own interval."""

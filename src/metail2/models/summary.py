@@ -48,7 +48,7 @@ def _model_line(glance: Row, measure: Measure) -> str:
 
 def _coefficients(result: PooledResult, glance: Row, measure: Measure) -> list[str]:
     rows = result.tidy().to_dict("records")
-    if len(rows) == 1:
+    if result.terms == ("intercept",):
         row = rows[0]
         if math.isnan(row["estimate"]):
             return [f"  {measure.name} undefined"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,13 +19,14 @@ from metail2.kernels.inference import chi2_upper, wald
 from metail2.kernels.tables import TablePool
 from metail2.models.base import PooledResult, study_table
 from metail2.results import GLANCE_COLUMNS
-from metail2.wording import listed
+from metail2.wording import some
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
 
 
-NO_TAU2 = "a common effect is assumed, so τ² is not estimated"
+NO_TAU2 = "a common effect is assumed, so there is no τ², prediction interval or likelihood"
+NO_Q = "heterogeneity needs an estimate and at least 2 studies with events"
 RATIOS = ("RR", "OR", "IRR", "PETO")
 
 
@@ -56,7 +57,7 @@ def counted(effects: EffectSizes) -> NDArray[np.bool_]:
     if not whole.any():
         raise ModelError("No study has all its counts, so there is nothing to pool.")
     if not whole.all():
-        lost = listed([effects.study[i] for i in np.flatnonzero(~whole)])
+        lost = some([effects.study[i] for i in np.flatnonzero(~whole)])
         warnings.warn(f"{lost}: left out of the fit, because a count is missing.", MetailWarning, stacklevel=4)
     return np.asarray(whole)
 
@@ -92,14 +93,21 @@ class TableResult(PooledResult):
         return float(i2_from_q(np.asarray(self.q), self.q_df)) if self.q_df > 0 else NAN
 
     def studies(self) -> pd.DataFrame:
-        """Return one row a study, also of those left out; weights in percent."""
-        k = len(self.effects)
+        """Return one row a study, also of those left out; weights in percent.
+
+        Differences are those of the raw counts, whose weighted mean the estimate is; the interval of a study with a
+        zero cell uses the variance with 0.5 added, since the raw one would be too small or 0.
+        """
+        shown, k = self.effects, len(self.effects)
+        if shown.measure not in RATIOS:
+            shown = replace(shown, yi=effects_from_counts(shown, shown.measure, add=0).yi)
         weight, total = np.full(k, NAN), self.pooled.weights.sum()
         if total > 0:
             weight[self.used] = 100 * self.pooled.weights / total
         state = np.full(k, "missing", dtype=object)
-        state[self.used] = np.where(self.effects.complete[self.used], "used", "no_events")
-        return study_table(self.effects, self.spec.level, weight, np.full(k, self.wald.estimate[0]), state)
+        counts = self.effects.complete[self.used] | (self.pooled.weights > 0)
+        state[self.used] = np.where(counts, "used", "no_events")
+        return study_table(shown, self.spec.level, weight, np.full(k, self.wald.estimate[0]), state)
 
     def glance(self) -> pd.DataFrame:
         """Return one row: `results.GLANCE_COLUMNS`, then ``level``."""
@@ -110,7 +118,7 @@ class TableResult(PooledResult):
             "i2_q": self.i2_q, "q": self.q, "q_df": self.q_df,
             "q_p": float(chi2_upper(np.asarray(self.q), self.q_df)) if self.q_df > 0 else NAN,
             "pi_method": "", "status": "undefined" if math.isnan(self.wald.estimate[0]) else "ok",
-            "status_reason": "; ".join(filter(None, [self.reason, NO_TAU2])),
+            "status_reason": "; ".join(filter(None, [self.reason, NO_TAU2, NO_Q if math.isnan(self.q) else ""])),
         }  # fmt: skip
         return pd.DataFrame([values | {"level": self.spec.level}])
 

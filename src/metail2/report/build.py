@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import json
 import math
-import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from metail2.errors import ReportError
 from metail2.plots.forest import forest
@@ -70,6 +72,7 @@ def build_report(report: str, output: Path, command: str) -> BuiltReport:
     MetailError
         If the specification, the records or the output folder do not allow it; the message says what to do.
     """
+    target = output.resolve()
     _check_output(output)
     path = specification_path(report)
     spec = read_specification(path)
@@ -77,12 +80,11 @@ def build_report(report: str, output: Path, command: str) -> BuiltReport:
     answers = [answer(records, outcome) for outcome in spec.outcome]
     coverages = [coverage(records, review, answers) for review in spec.review]
     try:
-        with tempfile.TemporaryDirectory(dir=_parent(output), prefix=".metail2-") as scratch:
-            folder = Path(scratch) / "report"
-            _write(
-                folder, spec, answers, coverages, command, inputs | {f"reports/{path.parent.name}/{path.name}": path}
-            )
-            _move(folder, output)
+        with _scratch(target) as scratch:
+            folder = scratch / "report"
+            name = f"reports/{path.resolve().parent.name}/{path.name}"
+            _write(folder, spec, answers, coverages, command, inputs | {name: path})
+            _move(folder, target)
     except OSError as error:
         raise ReportError(f"The report cannot be written to {output}: {error.strerror or error}.") from error
     return BuiltReport(output / "index.html", _summary(answers))
@@ -90,15 +92,36 @@ def build_report(report: str, output: Path, command: str) -> BuiltReport:
 
 def _check_output(output: Path) -> None:
     if output.exists() and not output.is_dir():
-        raise ReportError(f"{output} is a file; give a folder to write the report to.")
-    if output.is_dir() and any(output.iterdir()) and not (output / "manifest.json").exists():
-        raise ReportError(f"{output} holds other files; give a new folder, so that nothing of yours is replaced.")
+        raise ReportError(f"{output} is a file; give a folder to write the report to.") from NotADirectoryError(output)
+    if output.is_dir() and (foreign := _foreign(output)):
+        raise ReportError(
+            f"{output} holds other files ({foreign[0]}); give a new folder, so that nothing of yours is replaced."
+        )
 
 
-def _parent(output: Path) -> Path:
-    parent = output.absolute().parent
-    parent.mkdir(parents=True, exist_ok=True)
-    return parent
+def _foreign(output: Path) -> list[str]:
+    """List the files in a folder that no report put there: those that its manifest does not name."""
+    files = {path.relative_to(output).as_posix() for path in output.rglob("*") if not path.is_dir()}
+    try:
+        named = set(json.loads((output / "manifest.json").read_text(encoding="utf-8"))["outputs"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return sorted(files)
+    return sorted(files - named - {"manifest.json"})
+
+
+@contextmanager
+def _scratch(output: Path) -> Iterator[Path]:
+    """Give a temporary folder beside the output; where the report fails, the folders made for it go too."""
+    new = [folder for folder in output.parents if not folder.exists()]
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=output.parent, prefix=".metail2-") as scratch:
+            yield Path(scratch)
+    except BaseException:
+        for folder in new:
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _records(spec: Specification, path: Path) -> tuple[TrialRecords, dict[str, Path]]:
@@ -131,9 +154,16 @@ def _write(
 
 
 def _move(folder: Path, output: Path) -> None:
+    """Put the report in its place; an earlier one is kept until the new one is there."""
+    earlier = folder.with_name("earlier")
     if output.is_dir():
-        shutil.rmtree(output)
-    shutil.move(folder, output)
+        output.rename(earlier)
+    try:
+        folder.rename(output)
+    except OSError:
+        if earlier.is_dir():
+            earlier.rename(output)
+        raise
 
 
 def _figures(folder: Path, spec: Specification, found: Answer) -> list[Figure]:
@@ -173,7 +203,8 @@ def _write_tables(folder: Path, answers: Sequence[Answer], coverages: Sequence[C
         parts = [_labelled(found, analysis, name) for found in answers for analysis in found.analyses]
         if name == "trail":
             parts += [_beside_trail(found) for found in answers]
-        _write_csv(folder / f"{name}.csv", pd.concat([part for part in parts if len(part)], ignore_index=True))
+        filled = [part for part in parts if len(part)]
+        _write_csv(folder / f"{name}.csv", pd.concat(filled, ignore_index=True) if filled else parts[0])
     _write_csv(folder / "sensitivity.csv", _by_outcome(answers, "sensitivity"))
     _write_csv(folder / "control_risks.csv", _by_outcome(answers, "risks"))
 
@@ -226,7 +257,7 @@ def _analysis_data(analysis: AnalysisAnswer) -> dict[str, Any]:
         "model": _rows(analysis.result.glance()),
         "studies": _rows(analysis.result.studies()),
         "companions": _rows(pooled.companions()) if pooled is not None else [],
-        "covariance": None if analysis.effects.V is None else analysis.effects.V.tolist(),
+        "covariance": _matrix(analysis.effects.V),
     }
 
 
@@ -234,6 +265,10 @@ def _rows(table: pd.DataFrame | None) -> list[dict[str, Any]]:
     if table is None:
         return []
     return [{str(k): _plain(v) for k, v in row.items()} for row in table.to_dict("records")]
+
+
+def _matrix(V: NDArray[np.float64] | None) -> list[list[Any]] | None:
+    return None if V is None else [[_plain(value) for value in row] for row in V.tolist()]
 
 
 def _plain(value: Any) -> Any:

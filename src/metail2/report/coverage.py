@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from metail2.errors import ReportError
 from metail2.records.trial_records import TrialRecords
 from metail2.report.evaluate import Answer
 from metail2.report.specification import ReviewTable
@@ -49,12 +50,26 @@ def coverage(records: TrialRecords, review: ReviewTable, answers: Sequence[Answe
     ``direction_only`` where the review states a direction for it; else ``not_found``.
     """
     rows = []
-    for row in records.tables[review.table].fillna("").to_dict("records"):
+    for row in _review(records, review.table).to_dict("records"):
         ids = [study for study in str(row["study_id"]).split(";") if study]
         diseases = _groups(records, ids)
         states = {a.spec.id: _state(records, a, {str(k): v for k, v in row.items()}, ids, diseases) for a in answers}
         rows.append((str(row["row"]), str(row["disease"]), "; ".join(ids), states))
     return Coverage(review.title, tuple(a.spec.id for a in answers), tuple(rows))
+
+
+def _review(records: TrialRecords, name: str) -> pd.DataFrame:
+    """Return a review table with empty text for what is missing."""
+    if name not in records.tables:
+        raise ReportError(
+            f"The records hold no review table {name!r}; beside studies and outcomes they hold "
+            f"{', '.join(records.tables) or 'nothing'}."
+        )
+    table = records.tables[name].astype(object)
+    for column in ("row", "disease", "study_id"):
+        if column not in table:
+            raise ReportError(f"The review table {name!r} has no column {column!r}; add it to the records.")
+    return table.where(table.notna(), "")
 
 
 def _groups(records: TrialRecords, ids: Iterable[str]) -> set[str]:

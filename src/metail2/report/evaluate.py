@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES
-from metail2.errors import MetailError, ReportError
+from metail2.errors import MetailError, ReportError, UnknownChoice
 from metail2.models.base import PooledResult
 from metail2.models.mantel_haenszel import MantelHaenszel
 from metail2.models.peto import Peto, peto_conditions
 from metail2.models.random_effects import RandomEffects
 from metail2.models.studies_only import StudiesOnly
-from metail2.records.harmonise import harmonise
+from metail2.records.harmonise import STUDY_COLUMNS, harmonise
 from metail2.records.trial_records import TrialRecords
 from metail2.report.display import Display
 from metail2.report.specification import Analysis, Beside, Outcome, Part
@@ -132,6 +132,12 @@ def answer(records: TrialRecords, spec: Outcome) -> Answer:
         If the records do not support what the specification asks; the message names the outcome and the analysis.
     """
     analyses = tuple(_analysis(records, spec, analysis) for analysis in spec.analyses)
+    for asked, name in ((spec.control_risks, "control_risks"), (spec.peto, "peto")):
+        if asked and "events2" not in analyses[0].effects.inputs:
+            raise ReportError(
+                f"Outcome {spec.id!r}: {name} needs events in two arms, which {analyses[0].effects.measure} does not "
+                "have; leave it out."
+            )
     state, reason = _state(spec, analyses[0])
     return Answer(
         spec,
@@ -152,16 +158,18 @@ def _analysis(records: TrialRecords, spec: Outcome, analysis: Analysis, r: float
         assumed = r if r is not None else analysis.r if analysis.r is not None else spec.r
         effects = _effects(records, spec, analysis.parts or spec.parts, measure, assumed)
         result = _fit(effects, spec, analysis)
+        same = analysis.measure in (None, spec.measure)
+        display = Display.of(measure, analysis.transform or (spec.transform if same else None))
     except MetailError as error:
         raise ReportError(f"Outcome {spec.id!r}, analysis {analysis.id!r}: {error}") from error
-    same = analysis.measure in (None, spec.measure)
-    return AnalysisAnswer(
-        analysis, effects, result, Display.of(measure, analysis.transform or (spec.transform if same else None))
-    )
+    return AnalysisAnswer(analysis, effects, result, display)
 
 
 def _check_design(spec: Outcome, measure: str) -> None:
-    family = MEASURES[measure].family.name
+    try:
+        family = MEASURES[measure].family.name
+    except UnknownChoice as error:
+        raise ReportError(f"Outcome {spec.id!r}: {error}") from None
     if family not in DESIGNS[spec.design]:
         raise ReportError(
             f"Outcome {spec.id!r} is {spec.design.replace('_', '/')}, but {measure} measures something else "
@@ -171,11 +179,15 @@ def _check_design(spec: Outcome, measure: str) -> None:
 
 def _effects(records: TrialRecords, spec: Outcome, parts: Sequence[Part], measure: str, r: float | None) -> EffectSizes:
     """Harmonise all parts and join them, refusing to join different units unless nothing is pooled."""
+    if not parts:
+        raise ReportError("nothing says where the figures come from; add [[outcome.parts]].")
     joined = EffectSizes.concat([_part(records, part, measure, r) for part in parts])
     kinds = list(dict.fromkeys(joined.moderators["unit_kind"]))
     people = {"patients", "percent"}
     if len(kinds) > 1 and not set(kinds) <= people and not spec.not_comparable:
         raise ReportError(f"the parts measure different things ({listed(kinds)}), which are never pooled")
+    if spec.heading and spec.heading not in joined.moderators:
+        raise UnknownChoice("heading", spec.heading, STUDY_COLUMNS)
     return joined.assign(group=joined.moderators[spec.heading]) if spec.heading else joined
 
 
@@ -219,6 +231,11 @@ def _state(spec: Outcome, primary: AnalysisAnswer) -> tuple[str, str]:
     studies = list(dict.fromkeys(effects.moderators["study_id"]))
     if spec.not_comparable:
         return "not_comparable", spec.not_comparable
+    if len(studies) > 1 and primary.spec.model == "show":
+        return "not_comparable", primary.spec.reason or "The studies are shown side by side, as the report asks."
+    if len(studies) > 1 and primary.pooled is None:
+        whole = listed(list(effects.subset(effects.complete).study)) or "none"
+        return "one_study", f"{listed(known)} print figures, but only {whole} with a variance, so nothing is pooled."
     if len(studies) > 1:
         return "pooled", f"{len(studies)} comparable studies: {listed(known)}."
     single = str(effects.moderators["study_id"].iloc[0])
@@ -275,6 +292,11 @@ def _sensitivity(records: TrialRecords, spec: Outcome) -> pd.DataFrame:
     rows = []
     for r in spec.r_values:
         found = _analysis(records, spec, spec.analyses[0], r)
+        if found.pooled is None and len(found.effects) > 1:
+            raise ReportError(
+                f"Outcome {spec.id!r}: r_values needs one estimate, but the primary analysis shows several side "
+                "by side; leave r_values out."
+            )
         if found.pooled is None:
             row = found.result.studies().iloc[0]
             values = (row["yi"], row["ci_lower"], row["ci_upper"], float("nan"))

@@ -254,12 +254,13 @@ def specification_path(report: str) -> Path:
         If a name is given and no report of that name is shipped.
     """
     path = Path(report)
-    if path.suffix == ".toml" or path.exists():
-        path = path / "report.toml" if path.is_dir() else path
-        if not path.is_file():
-            raise ReportError(f"There is no file {str(path)!r}; give the name of a shipped report or a TOML file.")
-        return path
-    return report_folder(report) / "report.toml"
+    if path.suffix != ".toml":
+        return report_folder(report) / "report.toml"
+    if not path.is_file():
+        raise ReportError(
+            f"There is no file {str(path)!r}; give the name of a shipped report or a TOML file."
+        ) from FileNotFoundError(report)
+    return path
 
 
 def read_specification(path: Path) -> Specification:
@@ -273,7 +274,7 @@ def read_specification(path: Path) -> Specification:
     try:
         data: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise ReportError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from None
+        raise ReportError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     except tomllib.TOMLDecodeError as error:
         raise ReportError(f"{path} is not valid TOML: {error}.") from None
     try:

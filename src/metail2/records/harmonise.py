@@ -213,7 +213,9 @@ def _control(cells: Sequence[Cell], selection: Selection, when: str) -> Cell:
 
 def _guard_cells(cells: Sequence[Cell], question: Question) -> None:
     """Raise unless the arms and times of one study are in units that may enter the measure together."""
-    guard([Unit(cell.place(), cell.unit_kind, cell.unit) for cell in cells], question.measure.code)
+    told = [Unit(cell.place(), cell.unit_kind, cell.unit) for cell in cells if set(cell.figures) - {"n"}]
+    if told:
+        guard(told, question.measure.code)
 
 
 def _entry(selection: Selection, cell: Cell, arms: Sequence[Cell], inputs: Mapping[str, float], trail: Trail) -> Entry:
@@ -427,8 +429,9 @@ def _effects(
     folds = entries[0].unit.kind == "fold"
     rule = MEASURES["MD"] if folds else definition  # the moments of folds are on the log scale already
     yi, vi = computed(rule, _single_patients(inputs), zero_cells, None if folds else vtype, labels)
-    for entry, effect, variance in zip(entries, yi, vi, strict=True):
-        _close(entry, float(effect), float(variance), definition)
+    added = _correction(definition, inputs, zero_cells)
+    for entry, effect, variance, amount in zip(entries, yi, vi, added, strict=True):
+        _close(entry, float(effect), float(variance), definition, float(amount))
     V = _covariance(groups, definition, vi, zero_cells) if any(len(group) > 1 for group in groups) else None
     facts = pd.DataFrame([{"study": entry.label, **entry.facts} for entry in entries])
     trail = pd.concat([entry.trail.frame() for entry in entries], ignore_index=True)
@@ -444,11 +447,22 @@ def _single_patients(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.where(one, 0.0, values) if name.startswith("sd") else values for name, values in inputs.items()}
 
 
-def _close(entry: Entry, effect: float, variance: float, definition: Measure) -> None:
-    """Record the last step: the effect itself, and why it has no variance where it has none."""
+def _correction(definition: Measure, inputs: Mapping[str, np.ndarray], zero_cells: ZeroCells) -> np.ndarray:
+    """Find what was added to the cells of each table or proportion, shape (k,); 0 where nothing was."""
+    numbers = [np.asarray(values) for values in inputs.values()]
+    if definition.family.name not in ("two_by_two", "proportion"):
+        return np.zeros(len(numbers[0]))
+    ready = definition.family.prepare(inputs, definition, zero_cells)
+    first = "a" if "a" in ready else "events"
+    return np.asarray(np.nan_to_num(ready[first] - inputs["events1" if first == "a" else "events"]))
+
+
+def _close(entry: Entry, effect: float, variance: float, definition: Measure, added: float) -> None:
+    """Record the last step: the effect, what was added to its cells, and why it has no variance where it has none."""
+    correction = f", {added:g} added to every cell" if added else ""
     one = math.isnan(variance) and 1 in (entry.inputs.get(name) for name in ("n", "n1", "n2"))
     entry.trail.step(
-        "yi", effect, definition.name, formula=definition.scale, citation=definition.citation,
+        "yi", effect, definition.name + correction, formula=definition.scale, citation=definition.citation,
         assumption="one patient: the variance is undefined" if one else "",
     )  # fmt: skip
     if not math.isnan(variance):

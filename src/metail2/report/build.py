@@ -131,8 +131,9 @@ def _records(spec: Specification, path: Path) -> tuple[TrialRecords, dict[str, P
         files = {f"datasets/{spec.records}/{file.name}": file for file in sorted(folder.glob("*.csv"))}
         return load_records(spec.records), files
     place = path.parent / spec.records
-    found = sorted(place.glob("*.csv")) if place.is_dir() else [place]
-    return read_records(place), {f"{spec.records}/{file.name}": file for file in found}
+    if place.is_dir():
+        return read_records(place), {f"{spec.records}/{file.name}": file for file in sorted(place.glob("*.csv"))}
+    return read_records(place), {spec.records: place}
 
 
 def _write(

@@ -35,10 +35,10 @@ def test_the_shipped_report_is_found_by_name_and_file(tmp_path, monkeypatch):
     ("change", "message"),
     [
         (('title = "Made', 'titel = "Made'),
-         "at title: Field required; correct it (1 more problems follow)."),
+         "at title: the key 'title' is missing; correct it (1 more problem follows)."),
         (('better = "higher"', 'better = "higher"\nbeter = 1'),
-         "at outcome.0.beter: Extra inputs are not permitted (outcome 'response'); correct it."),
-        (('id = "response"', ""), "at outcome.0.id: Field required (outcome 1); correct it."),
+         "at outcome.0.beter: the key 'beter' is unknown (did you mean 'better'?) (outcome 'response'); correct it."),
+        (('id = "response"', ""), "at outcome.0.id: the key 'id' is missing (outcome 1); correct it."),
         (('id = "response"', 'id = "two words"'),
          "at outcome.0.id: String should match pattern '^[a-z0-9_]+$' (outcome 'two words'); correct it."),
         (('design = "controlled"', 'design = "before"'),
@@ -76,7 +76,7 @@ def test_two_outcomes_or_analyses_with_one_id(specify, outcome_toml, tmp_path):
 
 def test_no_outcome(specify, tmp_path):
     path = specify()
-    assert refused(path, tmp_path) == f"{path}: at outcome: Field required; correct it."
+    assert refused(path, tmp_path) == f"{path}: at outcome: the key 'outcome' is missing; correct it."
 
 
 def test_no_toml(specify, tmp_path):
@@ -125,7 +125,7 @@ CASES = {
     ),
     "unknown estimator": (
         {"analysis": 'tau2 = "RELM"'}, None, ReportError,
-        "Outcome 'response', analysis 'primary': Unknown",
+        "at outcome.0.analyses.0: Unknown τ² estimator 'RELM'. Did you mean 'REML'?",
     ),
     "unknown heading": (
         {"more": 'heading = "diseases"'}, None, ReportError,

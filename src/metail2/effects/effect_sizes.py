@@ -25,7 +25,10 @@ TRAIL_COLUMNS = (
     "study", "step", "quantity", "value", "records", "quotes", "conversion", "formula", "citation", "assumption",
     "basis",
 )  # fmt: skip
-"""Columns of an audit trail: one row a step from printed figures to an effect; `basis` is "printed" or "assumed"."""
+"""Columns of an audit trail, one row a step from printed figures to an effect.
+
+`basis` is "printed", "derived" (arithmetic on printed figures) or "assumed".
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,7 +188,9 @@ class EffectSizes:
             {"study": list(self.study), "quantity": "yi", "value": -self.yi, "conversion": "sign changed"},
         ).assign(step=self.trail["step"].max() + 1 if len(self.trail) else 1, basis="derived")
         trail = pd.concat([self.trail, steps], ignore_index=True)[list(TRAIL_COLUMNS)].fillna("")
-        return replace(self, yi=-self.yi, _trail=trail.sort_values(["study", "step"], kind="stable", ignore_index=True))
+        order = trail["study"].map({label: place for place, label in enumerate(self.study)})
+        trail = trail.assign(order=order).sort_values(["order", "step"], kind="stable", ignore_index=True)
+        return replace(self, yi=-self.yi, _trail=trail.drop(columns="order"))
 
     @staticmethod
     def concat(parts: Sequence[EffectSizes]) -> EffectSizes:

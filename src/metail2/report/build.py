@@ -34,7 +34,7 @@ TABLES: Mapping[str, Callable[[AnalysisAnswer], pd.DataFrame]] = {
     "estimates": lambda analysis: analysis.result.tidy(),
     "models": lambda analysis: analysis.result.glance(),
     "studies": lambda analysis: analysis.result.studies(),
-    "trail": lambda analysis: analysis.effects.trail,
+    "trail": lambda analysis: analysis.trail,
 }
 """Tables written for every analysis of every outcome, by file name."""
 

@@ -18,7 +18,9 @@ from metail2.models.mantel_haenszel import MantelHaenszel
 from metail2.models.peto import Peto, peto_conditions
 from metail2.models.random_effects import RandomEffects
 from metail2.models.studies_only import StudiesOnly
-from metail2.records.harmonise import STUDY_COLUMNS, harmonise
+from metail2.models.tables import TableResult
+from metail2.records.builders import STUDY_COLUMNS
+from metail2.records.harmonise import harmonise
 from metail2.records.trial_records import TrialRecords
 from metail2.report.display import Display
 from metail2.report.specification import Analysis, Beside, Outcome, Part
@@ -69,6 +71,14 @@ class AnalysisAnswer:
     def pooled(self) -> PooledResult | None:
         """The model if anything was pooled."""
         return self.result if isinstance(self.result, PooledResult) else None
+
+    @property
+    def trail(self) -> pd.DataFrame:
+        """The audit trail of what enters the result: up to the counts where the model pools the counts themselves."""
+        trail = self.effects.trail
+        if not isinstance(self.result, TableResult):
+            return trail
+        return trail[~trail["quantity"].isin(["yi", "vi"])].reset_index(drop=True)
 
 
 @dataclass(frozen=True, slots=True)

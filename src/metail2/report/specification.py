@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from metail2.errors import ReportError, UnknownChoice
+from metail2.kernels.inference import TESTS
+from metail2.kernels.tau2 import TAU2
 from metail2.records.catalogue import report_folder
 
 PerStudy = str | dict[str, str] | None
@@ -84,6 +88,16 @@ class Analysis(_Table):
     reason: str = ""
     figure: bool = False
     exploratory: bool = False
+
+    @model_validator(mode="after")
+    def _known_names(self) -> Analysis:
+        try:
+            TAU2[self.tau2], TESTS[self.test]
+        except UnknownChoice as error:
+            raise ValueError(str(error)) from None
+        if self.model in ("mantel_haenszel", "peto") and any(part.turn for part in self.parts or []):
+            raise ValueError("Mantel–Haenszel and Peto pool counts, whose sign cannot be changed: leave turn out")
+        return self
 
 
 class Beside(_Table):
@@ -195,6 +209,8 @@ class Outcome(_Table):
                 f"{self.transform} of {self.id!r} needs parts that are {'all' if TURNED[self.transform] else 'never'} "
                 "turned; a mix has no percentage axis, so leave transform out"
             )
+        if True in turned and any(analysis.model in ("mantel_haenszel", "peto") for analysis in self.analyses):
+            raise ValueError(f"{self.id!r} pools counts, whose sign cannot be changed: leave turn out")
         if len(self.favours) not in (0, 2):
             raise ValueError(f"favours of {self.id!r} must have two entries, for lower and for higher effects")
         return self
@@ -288,9 +304,21 @@ def read_specification(path: Path) -> Specification:
 def _first_problem(error: ValidationError, data: dict[str, Any]) -> str:
     problem = error.errors()[0]
     place = ".".join(str(step) for step in problem["loc"]) or "the file"
-    more = f" ({error.error_count() - 1} more problems follow)" if error.error_count() > 1 else ""
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"at {place}: {message}{_named(problem['loc'], data)}; correct it{more}."
+    others = error.error_count() - 1
+    more = f" ({others} more {'problem follows' if others == 1 else 'problems follow'})" if others else ""
+    return f"at {place}: {_plain_words(problem)}{_named(problem['loc'], data)}; correct it{more}."
+
+
+def _plain_words(problem: Mapping[str, Any]) -> str:
+    """Say what is wrong without the validator's own terms."""
+    key = str(problem["loc"][-1]) if problem["loc"] else ""
+    if problem["type"] == "missing":
+        return f"the key {key!r} is missing"
+    if problem["type"] == "extra_forbidden":
+        known = {name for table in _Table.__subclasses__() for name in table.model_fields}
+        near = get_close_matches(key, sorted(known), n=1)
+        return f"the key {key!r} is unknown{f' (did you mean {near[0]!r}?)' if near else ''}"
+    return str(problem["msg"]).removeprefix("Value error, ").removesuffix(".")
 
 
 def _named(place: tuple[int | str, ...], data: dict[str, Any]) -> str:

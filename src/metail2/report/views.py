@@ -260,7 +260,7 @@ def _risk_rows(risks: pd.DataFrame | None) -> list[Row]:
 
 def trail_rows(found: AnalysisAnswer) -> list[Row]:
     """The audit trail of the primary analysis, values as text."""
-    rows = found.effects.trail.fillna("").to_dict("records")
+    rows = found.trail.fillna("").to_dict("records")
     return [{**{str(k): v for k, v in row.items()}, "value": _value(row["value"])} for row in rows]
 
 

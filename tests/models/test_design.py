@@ -1,0 +1,236 @@
+"""Formulas: columns, numbers, operators and a few functions; the encoding travels with the fit."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import metail2 as m2
+from metail2.errors import MetailWarning, ModelError
+from metail2.models.design import FUNCTIONS, formula_design, intercept_design
+
+K = 12
+
+
+@pytest.fixture
+def frame():
+    rng = np.random.default_rng(9)
+    return pd.DataFrame({
+        "dose": rng.uniform(1, 9, K), "year": rng.integers(1990, 2020, K).astype(float),
+        "design": ["open", "blind", "cross"] * 4, "my dose": rng.uniform(size=K),
+    })  # fmt: skip
+
+
+@pytest.fixture
+def effects(frame):
+    rng = np.random.default_rng(3)
+    return m2.EffectSizes.from_arrays(rng.normal(0, 0.6, K), rng.uniform(0.05, 0.2, K), moderators=frame)
+
+
+def design(formula, frame):
+    return formula_design(formula, frame, tuple(f"study {i}" for i in range(1, len(frame) + 1)))
+
+
+@pytest.mark.parametrize(
+    ("formula", "terms", "columns"),
+    [
+        ("dose", ["intercept", "dose"], lambda f: [f["dose"]]),
+        ("dose + year", ["intercept", "dose", "year"], lambda f: [f["dose"], f["year"]]),
+        ("log(dose)", ["intercept", "log(dose)"], lambda f: [np.log(f["dose"])]),
+        ("sqrt(dose)", ["intercept", "sqrt(dose)"], lambda f: [np.sqrt(f["dose"])]),
+        ("center(year)", ["intercept", "center(year)"], lambda f: [f["year"] - f["year"].mean()]),
+        ("dose:year", ["intercept", "dose:year"], lambda f: [f["dose"] * f["year"]]),
+        ("dose * year", ["intercept", "dose", "year", "dose:year"],
+         lambda f: [f["dose"], f["year"], f["dose"] * f["year"]]),
+        ("{dose / 2}", ["intercept", "dose / 2"], lambda f: [f["dose"] / 2]),
+        ("`my dose`", ["intercept", "my dose"], lambda f: [f["my dose"]]),
+        ("1 + dose", ["intercept", "dose"], lambda f: [f["dose"]]),
+    ],
+)  # fmt: skip
+def test_numeric_formulas(formula, terms, columns, frame):
+    found = design(formula, frame)
+    assert list(found.terms) == terms
+    np.testing.assert_allclose(found.x, np.column_stack([np.ones(K), *columns(frame)]), rtol=1e-12, atol=1e-9)
+    assert found.has_intercept
+
+
+def test_categories(frame):
+    found = design("C(design)", frame)
+    assert list(found.terms) == ["intercept", "C(design)[T.cross]", "C(design)[T.open]"]
+    np.testing.assert_array_equal(found.x[:, 1], frame["design"] == "cross")
+    np.testing.assert_array_equal(found.x[:, 2], frame["design"] == "open")
+    assert design("design", frame).x.tolist() == found.x.tolist()
+
+
+def test_interaction_of_category_and_number(frame):
+    found = design("C(design) * dose", frame)
+    assert found.x.shape == (K, 6)
+    np.testing.assert_allclose(found.x[:, -1], (frame["design"] == "open") * frame["dose"])
+
+
+def test_without_intercept(frame):
+    found = design("0 + dose", frame)
+    assert list(found.terms) == ["dose"]
+    assert not found.has_intercept
+
+
+def test_polynomials_span_the_powers(effects, frame):
+    poly = m2.pool(effects, moderators="poly(dose, 2)").predict(frame)
+    powers = m2.pool(effects.assign(square=frame["dose"] ** 2), moderators="dose + square").predict(
+        frame.assign(square=frame["dose"] ** 2)
+    )
+    np.testing.assert_allclose(poly["estimate"], powers["estimate"], rtol=1e-7)
+
+
+@pytest.mark.parametrize(("formula", "columns"), [("bs(dose, df=4)", 5), ("cr(dose, df=4)", 5)])
+def test_splines(formula, columns, effects, frame):
+    found = design(formula, frame)
+    assert found.x.shape[0] == K
+    assert np.isfinite(found.x).all()
+    assert found.x.shape[1] in (columns, columns - 1)
+
+
+def test_every_listed_function_works(frame):
+    formulas = {
+        "log": "log(dose)", "sqrt": "sqrt(dose)", "center": "center(dose)", "poly": "poly(dose, 2)",
+        "bs": "bs(dose, df=4)", "cr": "cr(dose, df=4)", "C": "C(design)",
+    }  # fmt: skip
+    assert set(formulas) == set(FUNCTIONS)
+    for formula in formulas.values():
+        assert len(design(formula, frame).terms) > 1
+
+
+# ------------------------------------------------------------------------------------- formulas are data
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "__import__('os')",
+        "__import__('os').system('true')",
+        "dose.mean()",
+        "dose.__class__",
+        "(lambda: 1)()",
+        "{lambda d: d}",
+        "exec('1')",
+        "open('x')",
+        "dose[0]",
+        "{[d for d in dose]}",
+        "np.log(dose)",
+        "{dose if dose else year}",
+        "{dose := 3}",
+        "f(dose)",
+        "I(dose ** 2)",
+        "log(__builtins__)",
+        "{'a' 'b'.join(dose)}",
+    ],
+)
+def test_code_is_refused(formula, effects):
+    with pytest.raises(ModelError) as caught:
+        m2.pool(effects, moderators=formula)
+    assert str(caught.value).startswith(f"The formula {formula!r} ")
+
+
+@pytest.mark.parametrize(
+    ("formula", "message"),
+    [
+        ("dos", "The formula 'dos' names 'dos', which is no column; the columns are: dose, year, design, my dose."),
+        ("yi ~ dose", "The formula 'yi ~ dose' has a left side; give the moderators only, e.g. 'ablat + year'."),
+        ("~ dose", "The formula '~ dose' has a left side; give the moderators only, e.g. 'ablat + year'."),
+        ("exp(dose)", "The formula 'exp(dose)' calls 'exp'; it may call log, sqrt, center, poly, bs, cr and C only."),
+        ("dose.mean()", "The formula 'dose.mean()' holds 'dose.mean()'; a formula may hold columns, numbers, operators "
+         "and log, sqrt, center, poly, bs, cr and C only."),
+    ],
+)  # fmt: skip
+def test_messages_about_formulas(formula, message, effects):
+    with pytest.raises(ModelError) as caught:
+        m2.pool(effects, moderators=formula)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("formula", ["dose +* year", "dose + (year", "dose $ year"])
+def test_what_cannot_be_read_is_refused(formula, effects):
+    with pytest.raises(ModelError, match=r"^The formula .* cannot be (read|applied)"):
+        m2.pool(effects, moderators=formula)
+
+
+def test_a_formula_of_the_intercept_alone_is_a_mean(effects):
+    for formula in ("1", ""):
+        result = m2.pool(effects, moderators=formula)
+        assert result.terms == ("intercept",)
+        assert result.estimate == m2.pool(effects).estimate
+
+
+def test_a_formula_without_columns_to_name():
+    with pytest.raises(ModelError, match="which is no column; the columns are: none"):
+        m2.pool(m2.EffectSizes.from_arrays([0.1, 0.2, 0.3], [0.1, 0.1, 0.1]), moderators="dose")
+
+
+# ------------------------------------------------------------------------------------- missing moderators
+def test_studies_without_a_moderator_are_left_out_by_name(effects, frame):
+    frame.loc[[2, 5], "dose"] = np.nan
+    effects = effects.assign(dose=frame["dose"])
+    with pytest.warns(MetailWarning) as caught:
+        result = m2.pool(effects, moderators="dose")
+    assert [str(w.message) for w in caught] == ["study 3 and study 6 lack a moderator and are left out of the fit."]
+    assert result.k == 10
+    assert result.studies()["state"].value_counts().to_dict() == {"used": 10, "missing_moderator": 2}
+    keep = np.array(frame["dose"].notna())
+    alone = m2.pool(effects.subset(keep), moderators="dose")
+    np.testing.assert_allclose(result.tidy()["estimate"], alone.tidy()["estimate"], rtol=1e-12)
+
+
+def test_a_moderator_that_is_not_named_may_be_missing(effects, frame):
+    frame.loc[0, "year"] = np.nan
+    assert m2.pool(effects.assign(year=frame["year"]), moderators="dose").k == K
+
+
+def test_missing_effect_and_missing_moderator_together(effects, frame):
+    yi = effects.yi.copy()
+    yi[0] = np.nan
+    frame.loc[1, "dose"] = np.nan
+    both = m2.EffectSizes.from_arrays(yi, effects.vi, moderators=frame)
+    with pytest.warns(MetailWarning) as caught:
+        result = m2.pool(both, moderators="dose")
+    assert [str(w.message).split(":")[0].split(" lack")[0] for w in caught] == ["study 1", "study 2"]
+    assert result.studies()["state"].tolist()[:3] == ["missing", "missing_moderator", "used"]
+
+
+# ------------------------------------------------------------------------------------- new data
+@pytest.mark.parametrize(
+    "formula",
+    ["dose", "C(design)", "center(dose)", "poly(dose, 2)", "bs(dose, df=4)", "log(dose) * C(design)", "0 + C(design)"],
+)
+def test_new_data_are_encoded_as_in_the_fit(formula, effects, frame):
+    result = m2.pool(effects, moderators=formula)
+    fitted = result.predict()
+    for rows in ([0], [4, 1], list(range(K))[::-1]):  # one row alone knows no mean, no knots and one category
+        new = result.predict(frame.iloc[rows])
+        np.testing.assert_allclose(new["estimate"], fitted["estimate"].iloc[rows], rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(new["se"], fitted["se"].iloc[rows], rtol=1e-10)
+
+
+def test_a_new_category_is_an_error(effects, frame):
+    result = m2.pool(effects, moderators="C(design)")
+    with pytest.raises(ModelError, match=r"^The new data cannot be encoded as the fit was: .*double"):
+        result.predict(frame.iloc[:2].assign(design=["open", "double"]))
+
+
+def test_new_data_without_a_column(effects, frame):
+    with pytest.raises(ModelError) as caught:
+        m2.pool(effects, moderators="dose + C(design)").predict(frame[["year"]])
+    assert str(caught.value) == "The new data lack the columns design and dose; the formula needs them."
+    with pytest.raises(ModelError) as caught:
+        m2.pool(effects, moderators="dose + C(design)").predict(frame[["dose"]])
+    assert str(caught.value) == "The new data lack the column design; the formula needs it."
+
+
+def test_missing_values_in_new_data_are_an_error(effects, frame):
+    result = m2.pool(effects, moderators="dose")
+    with pytest.raises(ModelError) as caught:
+        result.predict(frame.iloc[:3].assign(dose=[1, np.nan, 2]))
+    assert str(caught.value) == "The new data lack 'dose' in row 2; fill it in or leave the row out."
+    assert len(result.predict(frame.iloc[:3].assign(year=np.nan))) == 3  # a column that is not named may be empty
+
+
+def test_intercept_design():
+    found = intercept_design(3)
+    assert found.terms == ("intercept",)
+    assert found.encode(pd.DataFrame(index=range(2))).tolist() == [[1], [1]]

@@ -59,6 +59,14 @@ class Result(Protocol):
         ...
 
 
+class Pooled(Result, Protocol):
+    """A result that pooled something, with the intervals that must stand beside its own."""
+
+    def companions(self) -> pd.DataFrame:
+        """Intervals to print beside the result's own, with the reason; often none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class HeterogeneityInterval:
     """Confidence limits for τ² and what follows from it.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import ModelError
 from metail2.kernels.inference import Wald, quantile
+from metail2.models.summary import summary_text
 from metail2.results import STUDY_COLUMNS
 from metail2.wording import listed
 
@@ -123,8 +124,6 @@ class PooledResult:
 
     def summary(self) -> str:
         """Return the result as text, on the scale readers think in."""
-        from metail2.models.summary import summary_text
-
         return summary_text(self)
 
     def _repr_html_(self) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metail2.effects.measures import MEASURES, Measure
+from metail2.results import Pooled
 from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, interval, number, p_value, percent
-
-if TYPE_CHECKING:
-    from metail2.models.base import PooledResult
 
 Row = dict[Any, Any]
 
 
-def summary_text(result: PooledResult) -> str:
+def summary_text(result: Pooled) -> str:
     """Write what a reader needs to judge a pooled result: model, estimate, heterogeneity, notes."""
     glance = result.glance().to_dict("records")[0]
     measure = MEASURES[glance["measure"]]
@@ -46,9 +44,9 @@ def _model_line(glance: Row, measure: Measure) -> str:
     return f"{name}, {studies}, {TAU2_NAMES[glance['method']]}, {TEST_NAMES[glance['test']]}"
 
 
-def _coefficients(result: PooledResult, glance: Row, measure: Measure) -> list[str]:
+def _coefficients(result: Pooled, glance: Row, measure: Measure) -> list[str]:
     rows = result.tidy().to_dict("records")
-    if result.terms == ("intercept",):
+    if [row["term"] for row in rows] == ["intercept"]:
         row = rows[0]
         if math.isnan(row["estimate"]):
             return [f"  {measure.name} undefined"]

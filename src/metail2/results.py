@@ -24,7 +24,7 @@ STUDY_COLUMNS = ("study", "yi", "vi", "ci_lower", "ci_upper", "weight", "fitted"
 
 STATUS = {
     "ok": "the model was fitted",
-    "one_study": "one study: its own interval is shown and nothing is pooled",
+    "one_study": "one study: its own normal (z) interval is shown and nothing is pooled",
     "not_pooled": "studies are shown side by side and not pooled",
     "undefined": "the pooled estimate is undefined for these tables",
     "zero_se": "all effects agree exactly: the Hartung–Knapp standard error is 0, so its P value says nothing",

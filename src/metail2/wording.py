@@ -81,8 +81,12 @@ def p_value(value: float) -> str:
         return f"P < 1e{MINUS}300"
     if value > 0.995:
         return "P > 0.99"
-    text = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+    text = f"{value:.2f}" if value >= 0.1 else f"{value:.3f}" if value >= 0.001 else _small(value)
     return f"P = {text.replace('-', MINUS)}"
+
+
+def _small(value: float) -> str:
+    return f"{value:.4f}" if value >= 0.0001 else f"{value:.1e}"
 
 
 def percent(value: float, digits: int = 1) -> str:

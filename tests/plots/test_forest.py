@@ -188,7 +188,7 @@ def test_never_a_verdict(bcg):
 
 
 def test_favours_stand_left_and_right_of_the_null_under_the_axis(bcg):
-    ax = forest(bcg, favours=("vaccination", "no vaccination"))
+    ax = forest(bcg, favours=("Favours vaccination", "Favours no vaccination"))
     ax.figure.canvas.draw()
     null = ax.transData.transform((0, 0))[0]
     found = dict(boxes(ax))

@@ -38,7 +38,8 @@ def draw(asked: Analysis, output: Path, transform: str | None, favours: tuple[st
         )
     result = specification.fit(effects)
     other = RandomEffects(tau2="CE", test="z", level=asked.level).fit(effects) if common else None
-    axes = forest(result, common=other, favours=favours, transform=transform)
+    sides = favours and (f"Favours {favours[0]}", f"Favours {favours[1]}")
+    axes = forest(result, common=other, favours=sides, transform=transform)
     write_whole(output, lambda part: save(axes, part))
 
 

@@ -52,6 +52,7 @@ _BECKER = "Becker BJ (1988). British Journal of Mathematical and Statistical Psy
     "MC",
     "mean change",
     CHANGE,
+    formulas=("m_post − m_pre", "(sd_post² + sd_pre² − 2r·sd_post·sd_pre)/n"),
     citation="Viechtbauer W (2007). Journal of Educational and Behavioral Statistics 32:39–60",
 )
 def mean_change(
@@ -63,6 +64,7 @@ def mean_change(
 
 @measure(
     "SMCC", "standardised mean change (SD of the change)", CHANGE_STANDARDISED,
+    formulas=("J(n − 1)·(m_post − m_pre)/sd_change", "1/n + g²/2n"),
     citation="Gibbons RD, Hedeker DR, Davis JM (1993). Journal of Educational Statistics 18:271–279",
 )  # fmt: skip
 def standardised_by_change(d: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
@@ -71,7 +73,13 @@ def standardised_by_change(d: Floats, n: Floats, vtype: str) -> tuple[Floats, Fl
     return g, 1 / n + g**2 / (2 * n)
 
 
-@measure("SMCR", "standardised mean change (SD before)", CHANGE_BASELINE_SD, citation=_BECKER)
+@measure(
+    "SMCR",
+    "standardised mean change (SD before)",
+    CHANGE_BASELINE_SD,
+    formulas=("J(n − 1)·(m_post − m_pre)/sd_pre", "2(1 − r)/n + g²/2n"),
+    citation=_BECKER,
+)
 def standardised_by_baseline(
     mean_post: Floats, mean_pre: Floats, sd_pre: Floats, n: Floats, r: Floats, vtype: str, sd_post: Floats | None = None
 ) -> tuple[Floats, Floats]:
@@ -81,7 +89,9 @@ def standardised_by_baseline(
 
 
 @measure(
-    "ROMC", "ratio of means, after to before", CHANGE, scale="log ratio of means", transform="exp",
+    "ROMC", "ratio of means, after to before", CHANGE,
+    formulas=("ln(m_post/m_pre) + ½(cv_post² − cv_pre²)/n, cv = sd/m", "(cv_post² + cv_pre² − 2r·cv_post·cv_pre)/n"),
+    scale="log ratio of means", transform="exp",
     citation="Lajeunesse MJ (2011). Ecology 92:2049–2055; Lajeunesse MJ (2015). Ecology 96:2056–2063",
 )  # fmt: skip
 def ratio_of_means_change(

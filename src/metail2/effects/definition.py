@@ -56,6 +56,8 @@ class Measure:
         From the pooled to the displayed scale.
     null : float
         Value of no effect on the pooled scale; NaN where there is none (a single proportion).
+    formulas : tuple of str
+        The effect and its default variance, as formulas in the names of the columns.
     citation : str
         Source of the estimator and its variance.
     vtypes : tuple of str
@@ -71,6 +73,7 @@ class Measure:
     scale: str
     transform: Transform
     null: float
+    formulas: tuple[str, str]
     citation: str
     vtypes: tuple[str, ...]
     add: float
@@ -84,6 +87,7 @@ def measure(
     name: str,
     family: Family,
     *,
+    formulas: tuple[str, str],
     citation: str,
     scale: str | None = None,
     transform: str = "identity",
@@ -96,7 +100,9 @@ def measure(
     def register(compute: Compute) -> Compute:
         MEASURES.add(
             code,
-            Measure(code, name, family, compute, scale or name, TRANSFORMS[transform], null, citation, vtypes, add),
+            Measure(
+                code, name, family, compute, scale or name, TRANSFORMS[transform], null, formulas, citation, vtypes, add
+            ),
         )
         return compute
 

@@ -23,11 +23,11 @@ LARGEST = 1e75
 
 TRAIL_COLUMNS = (
     "study", "step", "quantity", "value", "records", "quotes", "conversion", "formula", "citation", "assumption",
-    "basis",
+    "basis", "notes",
 )  # fmt: skip
 """Columns of an audit trail, one row a step from printed figures to an effect.
 
-`basis` is "printed", "derived" (arithmetic on printed figures) or "assumed".
+`basis` is "printed", "derived" (arithmetic on printed figures) or "assumed"; `notes` are those of the records.
 """
 
 

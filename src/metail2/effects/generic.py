@@ -40,7 +40,13 @@ def _from_interval(columns: Mapping[str, Floats]) -> Floats:
 GENERIC = Family("generic", (("yi", "vi"), ("yi", "sei"), ("yi", "ci_lower", "ci_upper")), _prepare)
 
 
-@measure("GEN", "effect", GENERIC, citation="as given; a 95 % interval is taken as normal")
+@measure(
+    "GEN",
+    "effect",
+    GENERIC,
+    formulas=("as given", "as given, SE², or (interval width/(2·1.96))²"),
+    citation="as given; a 95 % interval is taken as normal",
+)
 def generic(yi: Floats, vi: Floats, vtype: str) -> tuple[Floats, Floats]:
     """The effect and its variance, as given."""
     return yi, vi

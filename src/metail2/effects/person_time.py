@@ -28,14 +28,22 @@ _CITATION = "Rothman KJ, Greenland S, Lash TL (2008). Modern Epidemiology, 3rd e
 
 
 @measure(
-    "IRR", "incidence rate ratio", PERSON_TIME, scale="log incidence rate ratio", transform="exp", citation=_CITATION
+    "IRR",
+    "incidence rate ratio",
+    PERSON_TIME,
+    formulas=("ln(x1/t1) − ln(x2/t2)", "1/x1 + 1/x2"),
+    scale="log incidence rate ratio",
+    transform="exp",
+    citation=_CITATION,
 )
 def rate_ratio(events1: Floats, events2: Floats, time1: Floats, time2: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Log incidence rate ratio."""
     return np.log(events1 / time1) - np.log(events2 / time2), 1 / events1 + 1 / events2
 
 
-@measure("IRD", "incidence rate difference", PERSON_TIME, citation=_CITATION)
+@measure(
+    "IRD", "incidence rate difference", PERSON_TIME, formulas=("x1/t1 − x2/t2", "x1/t1² + x2/t2²"), citation=_CITATION
+)
 def rate_difference(
     events1: Floats, events2: Floats, time1: Floats, time2: Floats, vtype: str
 ) -> tuple[Floats, Floats]:

@@ -23,7 +23,9 @@ def _prepare(columns: Mapping[str, Floats], chosen: Measure, options: ZeroCells)
 PROPORTION = Family("proportion", (("events", "n"),), _prepare)
 
 
-@measure("PR", "proportion", PROPORTION, null=NO_NULL, citation="Wald variance p(1 − p)/n")
+@measure(
+    "PR", "proportion", PROPORTION, formulas=("x/n", "x(n − x)/n³"), null=NO_NULL, citation="Wald variance p(1 − p)/n"
+)
 def raw_proportion(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Proportion."""
     n = events + rest
@@ -31,7 +33,9 @@ def raw_proportion(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, Fl
 
 
 @measure(
-    "PLO", "proportion (logit)", PROPORTION, scale="log odds", transform="logistic", null=NO_NULL,
+    "PLO", "proportion (logit)", PROPORTION,
+    formulas=("ln(x/(n − x))", "1/x + 1/(n − x)"),
+    scale="log odds", transform="logistic", null=NO_NULL,
     citation="Stijnen T, Hamza TH, Özdemir P (2010). Statistics in Medicine 29:3046–3067",
 )  # fmt: skip
 def logit_proportion(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, Floats]:
@@ -40,7 +44,9 @@ def logit_proportion(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, 
 
 
 @measure(
-    "PFT", "proportion (Freeman–Tukey)", PROPORTION, scale="double arcsine", transform="sine_squared", null=NO_NULL,
+    "PFT", "proportion (Freeman–Tukey)", PROPORTION,
+    formulas=("½(asin √(x/(n + 1)) + asin √((x + 1)/(n + 1)))", "1/(4n + 2)"),
+    scale="double arcsine", transform="sine_squared", null=NO_NULL,
     add=0.0, citation="Freeman MF, Tukey JW (1950). Annals of Mathematical Statistics 21:607–611",
 )  # fmt: skip
 def freeman_tukey(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, Floats]:

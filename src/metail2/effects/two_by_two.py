@@ -37,7 +37,9 @@ TWO_BY_TWO = Family("two_by_two", (("events1", "n1", "events2", "n2"), ("a", "b"
 
 
 @measure(
-    "RR", "risk ratio", TWO_BY_TWO, scale="log risk ratio", transform="exp",
+    "RR", "risk ratio", TWO_BY_TWO,
+    formulas=("ln(a/n1) − ln(c/n2)", "1/a − 1/n1 + 1/c − 1/n2"),
+    scale="log risk ratio", transform="exp",
     citation="Katz D, Baptista J, Azen SP, Pike MC (1978). Biometrics 34:469–474",
 )  # fmt: skip
 def risk_ratio(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[Floats, Floats]:
@@ -47,7 +49,9 @@ def risk_ratio(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[
 
 
 @measure(
-    "OR", "odds ratio", TWO_BY_TWO, scale="log odds ratio", transform="exp",
+    "OR", "odds ratio", TWO_BY_TWO,
+    formulas=("ln(ad/bc)", "1/a + 1/b + 1/c + 1/d"),
+    scale="log odds ratio", transform="exp",
     citation="Woolf B (1955). Annals of Human Genetics 19:251–253",
 )  # fmt: skip
 def odds_ratio(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[Floats, Floats]:
@@ -57,6 +61,7 @@ def odds_ratio(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[
 
 @measure(
     "RD", "risk difference", TWO_BY_TWO,
+    formulas=("a/n1 − c/n2", "ab/n1³ + cd/n2³"),
     citation="Newcombe RG (1998). Statistics in Medicine 17:873–890 (Wald variance)",
 )  # fmt: skip
 def risk_difference(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[Floats, Floats]:
@@ -66,7 +71,9 @@ def risk_difference(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> t
 
 
 @measure(
-    "PETO", "odds ratio (Peto)", TWO_BY_TWO, scale="log odds ratio", transform="exp",
+    "PETO", "odds ratio (Peto)", TWO_BY_TWO,
+    formulas=("(O − E)/V", "1/V, V hypergeometric"),
+    scale="log odds ratio", transform="exp",
     citation="Yusuf S, Peto R, Lewis J, Collins R, Sleight P (1985). Progress in Cardiovascular Diseases 27:335–371",
 )  # fmt: skip
 def peto_odds_ratio(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[Floats, Floats]:

@@ -32,7 +32,8 @@ def pooled_variance(sd1: Floats, n1: Floats, sd2: Floats, n2: Floats) -> Floats:
 
 
 @measure(
-    "MD", "mean difference", TWO_MEANS, vtypes=("LS", "HO"),
+    "MD", "mean difference", TWO_MEANS,
+    formulas=("m1 − m2", "sd1²/n1 + sd2²/n2"), vtypes=("LS", "HO"),
     citation="Deeks JJ, Higgins JPT, Altman DG (2024). Cochrane Handbook, ch. 10",
 )  # fmt: skip
 def mean_difference(
@@ -45,7 +46,9 @@ def mean_difference(
 
 
 @measure(
-    "SMD", "standardised mean difference (Hedges' g)", TWO_MEANS, vtypes=("LS", "LS2", "UB", "H0"),
+    "SMD", "standardised mean difference (Hedges' g)", TWO_MEANS,
+    formulas=("J(n1 + n2 − 2)·(m1 − m2)/sd_pooled", "1/n1 + 1/n2 + g²/2(n1 + n2)"),
+    vtypes=("LS", "LS2", "UB", "H0"),
     citation="Hedges LV (1981). Journal of Educational Statistics 6:107–128",
 )  # fmt: skip
 def standardised_mean_difference(
@@ -66,7 +69,9 @@ def standardised_mean_difference(
 
 
 @measure(
-    "ROM", "ratio of means", TWO_MEANS, scale="log ratio of means", transform="exp", vtypes=("LS", "HO", "AV", "AVHO"),
+    "ROM", "ratio of means", TWO_MEANS,
+    formulas=("ln(m1/m2) + ½(sd1²/(n1·m1²) − sd2²/(n2·m2²))", "sd1²/(n1·m1²) + sd2²/(n2·m2²)"),
+    scale="log ratio of means", transform="exp", vtypes=("LS", "HO", "AV", "AVHO"),
     citation="Hedges LV, Gurevitch J, Curtis PS (1999). Ecology 80:1150–1156; Lajeunesse MJ (2015). Ecology "
     "96:2056–2063; Nakagawa S et al. (2023). Ecology Letters 26:232–244 (average CV)",
 )  # fmt: skip

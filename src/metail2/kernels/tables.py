@@ -41,6 +41,12 @@ def _log_ratio(top: Floats, bottom: Floats, variance: Floats, weights: Floats) -
     return TablePool(np.where(defined, estimate, np.nan), np.where(defined, variance, np.nan), weights)
 
 
+def _difference(estimate: Floats, variance: Floats, weights: Floats) -> TablePool:
+    """Mark a difference without any event, whose variance of 0 would claim certainty, as undefined."""
+    known = variance > 0
+    return TablePool(np.where(known, estimate, np.nan), np.where(known, variance, np.nan), weights)
+
+
 MANTEL_HAENSZEL: Registry[Callable[[Floats, Floats, Floats, Floats], TablePool]] = Registry("Mantel–Haenszel measure")
 
 
@@ -78,7 +84,7 @@ def risk_difference(a: Floats, b: Floats, c: Floats, d: Floats) -> TablePool:
     estimate = (a * n2 / n - c * n1 / n).sum(-1) / total
     part = (n1**2 * c - n2**2 * a + n1 * n2 * (n2 - n1) / 2) / n**2
     cross = (a * (n2 - c) + c * (n1 - a)) / (2 * n)
-    return TablePool(estimate, (estimate * part.sum(-1) + cross.sum(-1)) / total**2, weights)
+    return _difference(estimate, (estimate * part.sum(-1) + cross.sum(-1)) / total**2, weights)
 
 
 @MANTEL_HAENSZEL.register("IRR")
@@ -99,7 +105,7 @@ def rate_difference(x1: Floats, t1: Floats, x2: Floats, t2: Floats) -> TablePool
     total = weights.sum(-1)
     estimate = ((x1 * t2 - x2 * t1) / t).sum(-1) / total
     variance = ((t1 * t2 / t) ** 2 * (x1 / t1**2 + x2 / t2**2)).sum(-1) / total**2
-    return TablePool(estimate, variance, weights)
+    return _difference(estimate, variance, weights)
 
 
 def peto(a: Floats, b: Floats, c: Floats, d: Floats) -> TablePool:

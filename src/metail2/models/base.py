@@ -18,7 +18,7 @@ from metail2.results import STUDY_COLUMNS
 from metail2.wording import listed
 
 Floats = NDArray[np.float64]
-COMPANION_COLUMNS = ("test", "ci_lower", "ci_upper", "p_value", "reason")
+COMPANION_COLUMNS = ("test", "ci_lower", "ci_upper", "p_value", "pi_lower", "pi_upper", "reason")
 
 
 def check_level(level: float) -> None:

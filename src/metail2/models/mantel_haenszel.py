@@ -12,8 +12,8 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.two_by_two import cells
 from metail2.kernels.tables import MANTEL_HAENSZEL
 from metail2.models.base import check_level
-from metail2.models.tables import TableResult, counted, effects_from_counts, event_columns, table_result
-from metail2.wording import listed
+from metail2.models.tables import RATIOS, TableResult, counted, effects_from_counts, event_columns, table_result
+from metail2.wording import listed, some
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,10 @@ class MantelHaenszel:
         effects = effects_from_counts(data, self.measure)
         used = counted(effects)
         pooled = MANTEL_HAENSZEL[self.measure](*(column[used] for column in _columns(effects)))
-        reason = _weightless(effects, used, pooled.weights) if np.isfinite(pooled.estimate) else _undefined(effects)
-        return table_result(self, effects, used, pooled, "MH", reason)
+        if not np.isfinite(pooled.variance):
+            return table_result(self, effects, used, pooled, "MH", _undefined(effects))
+        notes = [_weightless(effects, used, pooled.weights), _corrected(effects, self.measure)]
+        return table_result(self, effects, used, pooled, "MH", "; ".join(filter(None, notes)))
 
 
 def _columns(effects: EffectSizes) -> list[NDArray[np.float64]]:
@@ -78,9 +80,26 @@ def _weightless(effects: EffectSizes, used: NDArray[np.bool_], weights: NDArray[
     )
 
 
+def _corrected(effects: EffectSizes, measure: str) -> str:
+    """Say which studies are shown with a correction that the pooled estimate does not use."""
+    columns = [np.asarray(column) for column in _columns(effects)]
+    counts = columns if "time1" not in effects.inputs else [columns[0], columns[2]]
+    names = [effects.study[i] for i in np.flatnonzero(np.any([column == 0 for column in counts], axis=0))]
+    if not names:
+        return ""
+    what = "the effect and interval" if measure in RATIOS else "the interval"
+    return f"{what} shown for {some(names)}, and Q, use 0.5 added to every cell; the pooled estimate does not"
+
+
 def _undefined(effects: EffectSizes) -> str:
     first, second = (float(np.nansum(effects.inputs[name])) for name in event_columns(effects))
-    arm = "either arm" if first == second == 0 else "any experimental arm" if first == 0 else "any control arm"
-    if first > 0 and second > 0:
-        return "the Mantel–Haenszel ratio is undefined, because one of its sums is 0"
-    return f"the Mantel–Haenszel ratio is undefined, because no event occurred in {arm}"
+    if first == second == 0:
+        return "nothing can be pooled, because no event occurred in either arm of any study"
+    if second == 0:
+        return "the Mantel–Haenszel ratio is undefined, because no event occurred in any control arm"
+    if first == 0:
+        return (
+            "the Mantel–Haenszel ratio is 0, because no event occurred in any experimental arm, so its logarithm and "
+            "interval are undefined"
+        )
+    return "the Mantel–Haenszel ratio is undefined, because one of its sums is 0"

@@ -9,7 +9,7 @@ import pandas as pd
 
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.two_by_two import cells
-from metail2.kernels.tables import peto
+from metail2.kernels.tables import hypergeometric_variance, peto
 from metail2.models.base import check_level
 from metail2.models.tables import TableResult, counted, effects_from_counts, table_result
 
@@ -60,13 +60,16 @@ def peto_conditions(effects: EffectSizes) -> list[str]:
     events, n1, n2 = table["a"] + table["c"], table["a"] + table["b"], table["c"] + table["d"]
     risk = 100 * float(np.nansum(events)) / float(np.nansum(n1 + n2))
     ratio = np.maximum(n1 / n2, n2 / n1)
-    worst = int(np.nanargmax(ratio))
+    informative = hypergeometric_variance(*(table[name] for name in "abcd")) > 0
+    worst = int(np.nanargmax(np.where(informative, ratio, 0)))
     odds = float(np.exp(Peto().fit(effects).estimate))
     broken = []
     if risk > 1:
-        broken.append(f"Events are not rare: {risk:.1f} % of all patients had one.")
-    if ratio[worst] > 2:
-        broken.append(f"Arms are not of similar size: {n1[worst]:g} v {n2[worst]:g} in {effects.study[worst]}.")
+        broken.append(f"Events are not rare: {risk:.1f} % of all patients had one (rare: at most 1 %).")
+    if ratio[worst] > 2 and informative[worst]:
+        broken.append(
+            f"Arms are not of similar size: {n1[worst]:g} v {n2[worst]:g} in {effects.study[worst]} (at most 2 : 1)."
+        )
     if not 0.5 <= odds <= 2:
-        broken.append(f"The effect is not small: Peto's odds ratio would be {odds:.2f}.")
+        broken.append(f"The effect is not small: Peto's odds ratio would be {odds:.2f} (small: 0.5 to 2).")
     return broken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,7 @@ class StudiesOnly:
     level : float
         Confidence level of each study's interval.
     small_sample : bool
-        Intervals of changes in one group by t with n − 1 degrees of freedom instead of the normal.
+        Intervals of means by t instead of the normal: see `interval_name`.
     """
 
     reason: str
@@ -66,11 +67,35 @@ class StudiesOnlyResult:
         state = np.where(np.isnan(self.effects.yi), "missing", "shown").astype(object)
         state[np.isfinite(self.effects.yi) & np.isnan(self.effects.vi)] = "variance_undefined"
         table = study_table(self.effects, self.spec.level, nothing, nothing, state)
-        return _with_t_intervals(table, self.spec.level) if self.spec.small_sample else table
+        if not self.spec.small_sample or self.effects.measure not in T_DF:
+            return table
+        return _with_t_intervals(table, self.effects.measure, self.spec.level)
 
 
-def _with_t_intervals(table: pd.DataFrame, level: float) -> pd.DataFrame:
+def _with_t_intervals(table: pd.DataFrame, measure: str, level: float) -> pd.DataFrame:
     half = [
-        quantile(level, n - 1) * np.sqrt(vi) if n > 1 else NAN for n, vi in zip(table["n"], table["vi"], strict=True)
+        quantile(level, df) * np.sqrt(vi) if df > 0 else NAN
+        for df, vi in zip(T_DF[measure](table), table["vi"], strict=True)
     ]
     return table.assign(ci_lower=table["yi"] - half, ci_upper=table["yi"] + half)
+
+
+def interval_name(measure: str) -> str:
+    """Say by what the intervals of `StudiesOnly(small_sample=True)` are for a measure."""
+    if measure not in T_DF:
+        return "normal (z)"
+    return "by Welch's t" if measure == "MD" else "by t with n − 1 degrees of freedom"
+
+
+def _one_group(table: pd.DataFrame) -> pd.Series:
+    return table["n"] - 1
+
+
+def _welch(table: pd.DataFrame) -> pd.Series:
+    """Degrees of freedom of Welch and Satterthwaite (Welch 1947)."""
+    first, second = table["sd1"] ** 2 / table["n1"], table["sd2"] ** 2 / table["n2"]
+    return (first + second) ** 2 / (first**2 / (table["n1"] - 1) + second**2 / (table["n2"] - 1))
+
+
+T_DF: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = {"MC": _one_group, "ROMC": _one_group, "MD": _welch}
+"""Degrees of freedom of the t interval of single studies, by measure; the other measures have a normal interval."""

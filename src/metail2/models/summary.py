@@ -20,8 +20,8 @@ def summary_text(result: Pooled) -> str:
     lines += [_companion(row, measure) for row in result.companions().to_dict("records")]
     if not math.isnan(glance["pi_lower"]):
         limits = _displayed(measure, glance["pi_lower"], glance["pi_upper"])
-        lines.append(f"  {_level(glance)} prediction interval {limits}  [{PREDICTION_NAMES[glance['pi_method']]}]")
-    lines += ["", _heterogeneity(glance)]
+        lines.append(f"  {_level(glance)} prediction interval {limits}  [{_prediction_name(glance)}]")
+    lines += ["", *_moderators(glance), _heterogeneity(glance)]
     if glance["status_reason"]:
         lines.append(f"  Note: {glance['status_reason']}")
     return "\n".join(lines)
@@ -62,7 +62,24 @@ def _coefficients(result: Pooled, glance: Row, measure: Measure) -> list[str]:
 
 def _companion(row: Row, measure: Measure) -> str:
     limits = _displayed(measure, row["ci_lower"], row["ci_upper"])
-    return f"  beside it, {TEST_NAMES[row['test']]}: {limits}, {p_value(row['p_value'])}  [{row['reason']}]"
+    prediction = ""
+    if not math.isnan(row["pi_lower"]):
+        prediction = f"; prediction interval {_displayed(measure, row['pi_lower'], row['pi_upper'])}"
+    return f"  beside it, {TEST_NAMES[row['test']]}: {limits}, {p_value(row['p_value'])}{prediction}  [{row['reason']}]"
+
+
+def _prediction_name(glance: Row) -> str:
+    adhoc = " (ad hoc)" if glance["test"] == "knapp_hartung_adhoc" else ""
+    return PREDICTION_NAMES[glance["pi_method"]] + adhoc
+
+
+def _moderators(glance: Row) -> list[str]:
+    """Say what the moderators do together; nothing without moderators."""
+    if math.isnan(glance["qm"]):
+        return []
+    joint = f"F = {number(glance['qm'])}" if glance["test"] != "z" else f"QM = {number(glance['qm'])}"
+    share = "" if math.isnan(glance["r2"]) else f"; R² = {percent(glance['r2'])}"
+    return [f"  All moderators together: {joint} on {glance['qm_df']:g} df, {p_value(glance['qm_p'])}{share}"]
 
 
 def _heterogeneity(glance: Row) -> str:
@@ -74,4 +91,5 @@ def _heterogeneity(glance: Row) -> str:
             f"τ² = {number(glance['tau2'], 4) if glance['tau2'] else 0}, I² (from τ²) = {percent(glance['i2'])}"
         )
     parts.append(f"I² (from Q) = {percent(glance['i2_q'])}")
-    return f"  Heterogeneity: {'; '.join(parts)}"
+    kind = "Heterogeneity" if math.isnan(glance["qm"]) else "Residual heterogeneity"
+    return f"  {kind}: {'; '.join(parts)}"

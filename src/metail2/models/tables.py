@@ -77,7 +77,7 @@ class TableResult(PooledResult):
     method : str
         ``"MH"`` or ``"PETO"``.
     reason : str
-        Why the estimate is undefined; empty where it is not.
+        Why the estimate is undefined, or what its studies show that it does not use; may be empty.
     """
 
     used: NDArray[np.bool_]
@@ -90,7 +90,7 @@ class TableResult(PooledResult):
     @property
     def i2_q(self) -> float:
         """I² from Q, percent."""
-        return float(i2_from_q(np.asarray(self.q), self.q_df)) if self.q_df > 0 else NAN
+        return NAN if math.isnan(self.q) or self.q_df == 0 else float(i2_from_q(np.asarray(self.q), self.q_df))
 
     def studies(self) -> pd.DataFrame:
         """Return one row a study, also of those left out; weights in percent.
@@ -133,7 +133,7 @@ def table_result(
     coefficients = wald(np.atleast_1d(pooled.estimate), np.atleast_1d(pooled.variance), np.inf, spec.level)
     known = effects.complete & _with_events(effects)
     deviation = effects.yi[known] - coefficients.estimate[0]
-    q = float((deviation**2 / effects.vi[known]).sum()) if known.sum() > 1 else NAN
+    q = float((deviation**2 / effects.vi[known]).sum()) if known.sum() > 1 and np.isfinite(deviation).all() else NAN
     df = max(0, int(known.sum()) - 1)
     return TableResult(spec, effects, ("intercept",), coefficients, used, pooled, q, df, method, reason)
 

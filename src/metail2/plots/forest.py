@@ -30,6 +30,7 @@ def forest(
     title: str | None = None,
     arms: tuple[str, str] = ("Experimental", "Control"),
     transform: str | None = None,
+    unit: str = "",
 ) -> Axes:
     """Draw a forest plot.
 
@@ -48,8 +49,10 @@ def forest(
     common : Result, optional
         A common-effect result of the same measure, drawn as a second, outlined diamond.
     favours : tuple of str, optional
-        What lower and what higher values favour, e.g. ``("low-dose IL-2", "control")``; for changes in one group what
-        they mean, e.g. ``("Improvement", "Worsening")``.
+        What lower and what higher values mean, e.g. ``("Favours IL-2", "Favours control")`` or, for a change in one
+        group, ``("Improvement", "Worsening")``.
+    unit : str
+        Of a difference or change, written behind the name of the axis.
     title : str, optional
         Over the table.
     arms : tuple of str
@@ -72,7 +75,7 @@ def forest(
     _ = LAYOUTS[layout]
     facts, other = Facts(result), Facts(common) if common is not None else None
     _check(facts, other, favours)
-    picture = _compose(facts, other, layout, favours, title, arms, transform)
+    picture = _compose(facts, other, layout, favours, title, arms, transform, unit)
     with own_style():
         canvas = Canvas(_own_axes(picture) if ax is None else ax, picture)
         canvas.draw()
@@ -97,16 +100,16 @@ def _compose(
     title: str | None,
     arms: tuple[str, str],
     override: str | None,
+    unit: str,
 ) -> Picture:
     measure = MEASURES[str(facts.model["measure"])]
     scale = Scale(display_transform(measure.code, override))
     table = forest_table(forest_rows(facts, other), facts, scale.transform, arms, layout)
     name = effect_name(measure, scale.transform)
-    verb = "" if measure.family.name == "change" else "Favours "  # a change in one group favours nothing over another
-    sides = favours and (f"← {verb}{favours[0]}", f"{verb}{favours[1]} →")
+    sides = favours and (f"← {favours[0]}", f"{favours[1]} →")
     words = Words(
         title=title or "",
-        axis=f"{name}, log scale" if scale.transform.log_axis else name,
+        axis=f"{name}, log scale" if scale.transform.log_axis else f"{name} ({unit})" if unit else name,
         favours=sides,
         notes=notes(facts, other),
         description=f"{title or 'Forest plot'}: {name}, {len(facts.studies)} studies",

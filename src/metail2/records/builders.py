@@ -16,7 +16,7 @@ from metail2.records.trail import ASSUMED, Trail
 from metail2.records.units import Unit, guard
 from metail2.wording import listed
 
-STUDY_COLUMNS = ("study_id", "cohort", "disease", "disease_group", "year", "country", "centre", "design")
+STUDY_COLUMNS = ("study_id", "cohort", "disease", "disease_group", "year", "country", "centre", "design", "schedule")
 
 
 @dataclass(frozen=True, slots=True)

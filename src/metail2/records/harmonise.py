@@ -16,9 +16,13 @@ from metail2.effects.measures import MEASURES, Measure
 from metail2.errors import EffectSizeError, RecordError, UnknownChoice
 from metail2.records.builders import BUILDERS, Entry, Question
 from metail2.records.selection import Chosen, Selection
+from metail2.records.trail import ASSUMED, DERIVED
 from metail2.records.trial_records import TrialRecords
 from metail2.records.units import guard
 from metail2.wording import listed, number
+
+GEARY = 3.0
+"""Below this ratio of a mean to its standard error a log ratio of means is unreliable."""
 
 
 def harmonise(
@@ -173,7 +177,7 @@ def _effects(
     yi, vi = computed(rule, _single_patients(inputs), zero_cells, None if folds else vtype, labels)
     added = _correction(definition, inputs, zero_cells)
     for entry, effect, variance, amount in zip(entries, yi, vi, added, strict=True):
-        _close(entry, float(effect), float(variance), definition, float(amount))
+        _close(entry, float(effect), float(variance), definition, float(amount), folds)
     V = _covariance(groups, definition, vi, zero_cells) if any(len(group) > 1 for group in groups) else None
     facts = pd.DataFrame([{"study": entry.label, **entry.facts} for entry in entries])
     trail = pd.concat([entry.trail.frame() for entry in entries], ignore_index=True)
@@ -199,16 +203,35 @@ def _correction(definition: Measure, inputs: Mapping[str, np.ndarray], zero_cell
     return np.asarray(np.nan_to_num(ready[first] - inputs["events1" if first == "a" else "events"]))
 
 
-def _close(entry: Entry, effect: float, variance: float, definition: Measure, added: float) -> None:
-    """Record the last step: the effect, what was added to its cells, and why it has no variance where it has none."""
-    correction = f", {added:g} added to every cell" if added else ""
+def _close(entry: Entry, effect: float, variance: float, definition: Measure, added: float, folds: bool) -> None:
+    """Record the last steps: effect and variance with their formulas, what was added, and what makes them doubtful."""
+    name, (for_effect, for_variance) = definition.name, definition.formulas
+    if folds:
+        name, for_effect, for_variance = "ratio of geometric mean folds", *MEASURES["MD"].formulas
     one = math.isnan(variance) and 1 in (entry.inputs.get(name) for name in ("n", "n1", "n2"))
+    doubts = ["one patient: the variance is undefined"] if one else _near_zero(entry, definition, folds)
     entry.trail.step(
-        "yi", effect, definition.name + correction, formula=definition.scale, citation=definition.citation,
-        assumption="one patient: the variance is undefined" if one else "",
+        "yi", effect, name + (f", {added:g} added to every cell" if added else ""), formula=for_effect,
+        citation=definition.citation, assumption="; ".join(doubts), basis=ASSUMED if doubts and not one else DERIVED,
     )  # fmt: skip
     if not math.isnan(variance):
-        entry.trail.step("vi", variance, f"sampling variance, SE {number(math.sqrt(variance), 4)}")
+        conversion = f"sampling variance, SE {number(math.sqrt(variance), 4)}"
+        entry.trail.step("vi", variance, conversion, formula=for_variance)
+
+
+def _near_zero(entry: Entry, definition: Measure, folds: bool) -> list[str]:
+    """Apply Geary's rule: the log of a mean is close to normal only if mean·√n/SD is at least 3 (Lajeunesse 2015)."""
+    if definition.code not in ("ROM", "ROMC") or folds:
+        return []
+    found = []
+    for suffix, n in (("1", "n1"), ("2", "n2"), ("_pre", "n"), ("_post", "n")):
+        if f"mean{suffix}" in entry.inputs:
+            ratio = entry.inputs[f"mean{suffix}"] * math.sqrt(entry.inputs[n]) / entry.inputs[f"sd{suffix}"]
+            if ratio < GEARY:
+                found.append(
+                    f"the log of mean{suffix} is close to normal (doubtful: mean·√n/SD is {ratio:.1f}, below 3)"
+                )
+    return found
 
 
 def _covariance(

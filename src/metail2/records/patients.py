@@ -24,7 +24,8 @@ def patients(cell: Cell, selection: Selection, trail: Trail, quantity: str, size
     quantity : str
         What it is called there (``n1``).
     sizes : str
-        ``"allocation"`` shares the total; otherwise the printed number is taken, or the number at enrolment.
+        ``"allocation"`` shares the total; otherwise the printed number is taken, or the number at enrolment, or the
+        one that all other outcomes of the arm agree on.
     arms : int
         How many arms the study prints; no more may share the total than the allocation ratio has.
     """
@@ -32,15 +33,21 @@ def patients(cell: Cell, selection: Selection, trail: Trail, quantity: str, size
         return _allocated(cell, selection, trail, quantity, arms)
     if cell.has("n"):
         return trail.printed(quantity, cell["n"])
-    enrolled = selection.enrolled(cell.arm)
-    if enrolled is None:
-        raise RecordError(
-            f"{cell.place()}: the number of patients is not printed; add it to the records or leave the study out."
-        )
-    return trail.step(
-        quantity, enrolled.value, "number at enrolment", [enrolled],
-        assumption="all patients enrolled were measured", basis=ASSUMED,
-    )  # fmt: skip
+    enrolled, elsewhere = selection.enrolled(cell.arm), selection.elsewhere(cell.arm)
+    if enrolled is not None:
+        return trail.step(
+            quantity, enrolled.value, "number at enrolment", [enrolled],
+            assumption="all patients enrolled were measured", basis=ASSUMED,
+        )  # fmt: skip
+    if elsewhere is not None:
+        figure, outcome = elsewhere
+        return trail.step(
+            quantity, figure.value, f"number printed for {outcome}", [figure],
+            assumption="as many patients were measured here", basis=ASSUMED,
+        )  # fmt: skip
+    raise RecordError(
+        f"{cell.place()}: the number of patients is not printed; add it to the records or leave the study out."
+    )
 
 
 def randomised(cell: Cell, selection: Selection, trail: Trail, quantity: str, analysed: float) -> float:

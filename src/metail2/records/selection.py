@@ -185,20 +185,25 @@ class Selection:
         return self.enrolled("both")
 
     def enrolled(self, arm: str) -> Figure | None:
-        """Return the number of patients of an arm at enrolment: of this outcome, as randomised, or of the whole study.
-
-        The studies table answers for a study of a single arm only.
-        """
-        figures = self.records.figures
-        mine = figures[(figures["study_id"] == self.study_id) & (figures["statistic"] == "n") & (figures["arm"] == arm)]
+        """Return the number of patients of an arm at enrolment, of this outcome or as randomised or enrolled."""
+        mine = self._sizes(arm)
         for outcome in (self.outcome, "randomised", "enrolled"):
             found = mine[(mine["outcome"] == outcome) & (mine["timepoint"] == "enrolment")]
             if len(found) == 1:
                 return _figure(found.to_dict("records")[0])
-        total = self.study.get("n_total")
-        if self.study.get("design") == "single-arm" and total is not None and pd.notna(total):
-            return Figure(float(total), str(total), "studies", str(self.study["note"]))
         return None
+
+    def elsewhere(self, arm: str) -> tuple[Figure, str] | None:
+        """Return the number of patients that all other outcomes of the arm agree on, and the name of one of them."""
+        mine = self._sizes(arm)
+        if mine["value"].nunique() != 1:
+            return None
+        first = mine.to_dict("records")[0]
+        return _figure(first), str(first["outcome"])
+
+    def _sizes(self, arm: str) -> pd.DataFrame:
+        figures = self.records.figures
+        return figures[(figures["study_id"] == self.study_id) & (figures["statistic"] == "n") & (figures["arm"] == arm)]
 
 
 def _telling(rows: pd.DataFrame) -> pd.Series:
@@ -213,7 +218,7 @@ def _telling(rows: pd.DataFrame) -> pd.Series:
 def _figure(row: Mapping[object, object] | dict[object, object]) -> Figure:
     return Figure(
         float(str(row["value"])), str(row["printed"]), str(row["record_id"]), str(row["quote"]),
-        str(row.get("qualifier") or ""),
+        str(row.get("qualifier") or ""), str(row.get("note") or ""),
     )  # fmt: skip
 
 

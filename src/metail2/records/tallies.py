@@ -13,10 +13,11 @@ from metail2.records.trail import Figure, Trail
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Events among n patients."""
+    """Events among n patients; `how` says by which convention a percentage gives them, empty for printed counts."""
 
     events: float
     n: float
+    how: str = ""
 
 
 def arm_tallies(
@@ -52,23 +53,36 @@ def arm_tallies(
     """
     if sizes == "printed" and both is not None and not any(arm.has("n") for arm in arms):
         return _split(arms, both, trails, suffixes, total)
-    return [
-        _tally(arm, selection, trail, suffix, sizes, total)
+    tallies = [
+        _tally(arm, selection, trail, suffix, sizes, len(arms))
         for arm, trail, suffix in zip(arms, trails, suffixes, strict=True)
     ]
+    _refuse_mixed_conventions(arms[0], tallies)
+    return tallies
+
+
+def _refuse_mixed_conventions(first: Cell, tallies: list[Tally]) -> None:
+    """One article prints its percentages by one convention, rounding or truncation."""
+    hows = [tally.how for tally in tallies if tally.how]
+    if not any(all(convention in how for how in hows) for convention in ("rounding", "truncation")):
+        raise RecordError(
+            f"{first.label}, {first.timepoint}: the counts fit one arm only by rounding and another only by "
+            "truncation, so the percentages do not tell them; add the counts to the records or leave the study out."
+        )
 
 
 def _tally(arm: Cell, selection: Selection, trail: Trail, suffix: str, sizes: str, arms: int) -> Tally:
     n = patients(arm, selection, trail, f"n{suffix}", sizes, arms)
-    events = _events(arm, n, trail, f"events{suffix}")
+    events, how = _events(arm, n, trail, f"events{suffix}")
     if events > n:
         raise RecordError(f"{arm.place()}: {events:g} events among {n:g} patients are impossible; correct the records.")
-    return Tally(events, randomised(arm, selection, trail, f"n{suffix}", n) if sizes == "randomised" else n)
+    return Tally(events, randomised(arm, selection, trail, f"n{suffix}", n) if sizes == "randomised" else n, how)
 
 
-def _events(arm: Cell, n: float, trail: Trail, quantity: str) -> float:
+def _events(arm: Cell, n: float, trail: Trail, quantity: str) -> tuple[float, str]:
+    """Return the events and, where a percentage gives them, by which convention."""
     if arm.has("events"):
-        return trail.printed(quantity, arm["events"])
+        return trail.printed(quantity, arm["events"]), ""
     if not arm.has("percent"):
         raise RecordError(f"{arm.place()}: neither events nor a percentage is printed ({arm.printed()}); leave it out.")
     percent = arm["percent"]
@@ -76,10 +90,11 @@ def _events(arm: Cell, n: float, trail: Trail, quantity: str) -> float:
         found = unique(events_from_percent(percent.printed, int(n)))
     except EffectSizeError as error:
         raise RecordError(f"{arm.place()}: {error}") from None
-    return trail.step(
+    events = trail.step(
         quantity, float(found.events), "events from percentage", [percent],
         formula=f"the only count of {n:g} that prints as {percent.printed} % ({found.how})",
     )  # fmt: skip
+    return events, found.how
 
 
 def _split(arms: list[Cell], both: Cell, trails: list[Trail], suffixes: list[str], total: int) -> list[Tally]:

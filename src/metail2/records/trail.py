@@ -27,6 +27,8 @@ class Figure:
         Where it stands in the records, and the words around it.
     qualifier : str
         ``"<"`` and the like, or empty.
+    note : str
+        How the records' keeper read it, e.g. "+/- taken as SD (not stated)".
     """
 
     value: float
@@ -34,6 +36,7 @@ class Figure:
     record_id: str
     quote: str
     qualifier: str = ""
+    note: str = ""
 
 
 @dataclass(slots=True)
@@ -66,6 +69,7 @@ class Trail:
         values = (
             self.study, len(self._rows) + 1, quantity, value, "; ".join(f.record_id for f in used),
             " | ".join(dict.fromkeys(f.quote for f in used)), conversion, formula, citation, assumption, basis,
+            "; ".join(dict.fromkeys(f.note for f in used if f.note)),
         )  # fmt: skip
         self._rows.append(dict(zip(TRAIL_COLUMNS, values, strict=True)))
         return value

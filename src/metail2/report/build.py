@@ -192,9 +192,15 @@ def _forest(spec: Specification, found: Answer, analysis: AnalysisAnswer) -> Any
         common=common,
         favours=favours,  # type: ignore[arg-type]
         arms=(spec.arms[0], spec.arms[1]),
-        title=found.spec.title + (" (exploratory)" if analysis.spec.exploratory else ""),
+        title=_figure_title(found, analysis),
         transform=analysis.display.transform.code,
+        unit=found.spec.unit,
     )
+
+
+def _figure_title(found: Answer, analysis: AnalysisAnswer) -> str:
+    title = found.spec.title if analysis is found.primary else f"{found.spec.title} – {analysis.spec.title}"
+    return f"{title} (exploratory)" if analysis.spec.exploratory else title
 
 
 def _write_tables(folder: Path, answers: Sequence[Answer], coverages: Sequence[Coverage]) -> None:

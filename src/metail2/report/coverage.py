@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,6 +11,25 @@ from metail2.errors import ReportError
 from metail2.records.trial_records import TrialRecords
 from metail2.report.evaluate import Answer
 from metail2.report.specification import ReviewTable
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One outcome for one row of a review.
+
+    Attributes
+    ----------
+    state : str
+        One of the five states.
+    by : tuple of str
+        Labels of the studies that give it; empty where none does.
+    own : bool
+        Whether one of them is a study of the row.
+    """
+
+    state: str
+    by: tuple[str, ...] = ()
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,37 +43,38 @@ class Coverage:
     outcomes : tuple of str
         Ids of the outcomes, in the order of the columns.
     rows : tuple of tuple
-        ``(row number, disease, study ids, {outcome id: state})``.
+        ``(row number, disease, study ids, {outcome id: Cell})``.
     """
 
     title: str
     outcomes: tuple[str, ...]
-    rows: tuple[tuple[str, str, str, dict[str, str]], ...]
+    rows: tuple[tuple[str, str, str, dict[str, Cell]], ...]
 
     def frame(self) -> pd.DataFrame:
-        """One line a review row and outcome: ``table row disease study_id outcome state``."""
+        """One line a review row and outcome: ``table row disease study_id outcome state by own_study``."""
         return pd.DataFrame(
             [
-                (self.title, row, disease, studies, outcome, state)
-                for row, disease, studies, states in self.rows
-                for outcome, state in states.items()
+                (self.title, row, disease, studies, outcome, cell.state, "; ".join(cell.by), cell.own)
+                for row, disease, studies, cells in self.rows
+                for outcome, cell in cells.items()
             ],
-            columns=["table", "row", "disease", "study_id", "outcome", "state"],
+            columns=["table", "row", "disease", "study_id", "outcome", "state", "by", "own_study"],
         )
 
 
 def coverage(records: TrialRecords, review: ReviewTable, answers: Sequence[Answer]) -> Coverage:
     """Account for every row of a review table.
 
-    A cell has the outcome's state where a study of the row, or one of the same disease, is shown in the outcome;
-    ``direction_only`` where the review states a direction for it; else ``not_found``.
+    A cell has the outcome's state where a study of the row is shown in the outcome, or, with ``by = "disease"``,
+    another study of the same disease; ``not_comparable`` where such a study only stands beside; ``direction_only``
+    where the review (or the study beside) states a direction alone; else ``not_found``.
     """
     rows = []
     for row in _review(records, review.table).to_dict("records"):
         ids = [study for study in str(row["study_id"]).split(";") if study]
-        diseases = _groups(records, ids)
-        states = {a.spec.id: _state(records, a, {str(k): v for k, v in row.items()}, ids, diseases) for a in answers}
-        rows.append((str(row["row"]), str(row["disease"]), "; ".join(ids), states))
+        own = {str(key): value for key, value in row.items()}
+        cells = {a.spec.id: _cell(records, a, own, ids, review.by == "disease") for a in answers}
+        rows.append((str(row["row"]), str(row["disease"]), "; ".join(ids), cells))
     return Coverage(review.title, tuple(a.spec.id for a in answers), tuple(rows))
 
 
@@ -72,22 +92,28 @@ def _review(records: TrialRecords, name: str) -> pd.DataFrame:
     return table.where(table.notna(), "")
 
 
-def _groups(records: TrialRecords, ids: Iterable[str]) -> set[str]:
-    """Diseases of the studies, where a study has one."""
+def _related(records: TrialRecords, ids: Sequence[str], same_disease: bool) -> set[str]:
+    """Return the studies of a row, with all others of their diseases if these count."""
     studies = records.studies
-    return set(studies.loc[studies["study_id"].isin(list(ids)), "disease_group"]) - {"", "several"}
+    if not same_disease:
+        return set(ids)
+    groups = set(studies.loc[studies["study_id"].isin(ids), "disease_group"]) - {"", "several"}
+    return set(ids) | set(studies.loc[studies["disease_group"].isin(groups), "study_id"])
 
 
-def _state(
-    records: TrialRecords, answer: Answer, row: dict[str, object], ids: Sequence[str], diseases: set[str]
-) -> str:
-    shown = {study for analysis in answer.analyses for study in analysis.effects.moderators["study_id"]}
-    if shown & set(ids) or diseases & _groups(records, shown):
-        return answer.state
-    beside = {beside.study for beside in answer.spec.beside if beside.measure}
-    if beside & set(ids) or diseases & _groups(records, beside):
-        return "not_comparable"
-    return "direction_only" if _direction(answer, row) else "not_found"
+def _cell(
+    records: TrialRecords, answer: Answer, row: dict[str, object], ids: Sequence[str], same_disease: bool
+) -> Cell:
+    related = _related(records, ids, same_disease)
+    shown = dict.fromkeys(study for found in answer.analyses for study in found.effects.moderators["study_id"])
+    beside = dict.fromkeys(beside.study for beside in answer.spec.beside if beside.measure)
+    stated = dict.fromkeys(beside.study for beside in answer.spec.beside if beside.state == "direction_only")
+    for studies, state in ((shown, answer.state), (beside, "not_comparable"), (stated, "direction_only")):
+        by = [study for study in studies if study in related]
+        if by:
+            labels = tuple(str(records.study(study)["label"]) for study in by)
+            return Cell(state, labels, bool(set(by) & set(ids)))
+    return Cell("direction_only" if _direction(answer, row) else "not_found")
 
 
 def _direction(answer: Answer, row: dict[str, object]) -> bool:

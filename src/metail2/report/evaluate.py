@@ -17,7 +17,7 @@ from metail2.models.base import PooledResult
 from metail2.models.mantel_haenszel import MantelHaenszel
 from metail2.models.peto import Peto, peto_conditions
 from metail2.models.random_effects import RandomEffects
-from metail2.models.studies_only import StudiesOnly
+from metail2.models.studies_only import StudiesOnly, interval_name
 from metail2.models.tables import TableResult
 from metail2.records.builders import STUDY_COLUMNS
 from metail2.records.harmonise import harmonise
@@ -30,7 +30,7 @@ from metail2.wording import listed
 Floats = NDArray[np.float64]
 
 STATES = {
-    "pooled": "two or more comparable studies, pooled",
+    "pooled": "two or more studies of one question, design and unit, pooled",
     "one_study": "one study: shown, not pooled",
     "not_comparable": "figures that must not be pooled together: shown side by side",
     "direction_only": "a review says up or down; no figures were found",
@@ -154,7 +154,7 @@ def answer(records: TrialRecords, spec: Outcome) -> Answer:
         state,
         reason,
         analyses,
-        tuple(_beside(records, spec, beside) for beside in spec.beside),
+        tuple(_beside(records, spec, beside, analyses[0].pooled is not None) for beside in spec.beside),
         _sensitivity(records, spec) if spec.r_values else None,
         _control_risks(analyses[0].effects) if spec.control_risks else None,
         tuple(peto_conditions(analyses[0].effects)) if spec.peto else (),
@@ -220,12 +220,10 @@ def _part(records: TrialRecords, part: Part, measure: str, r: float | None) -> E
 
 def _fit(effects: EffectSizes, spec: Outcome, analysis: Analysis) -> Result:
     if analysis.model == "show" or (analysis.model == "random_effects" and effects.complete.sum() < 2):
-        small = spec.design == "before_after" and len(effects) == 1
-        interval = "by t with n − 1 degrees of freedom" if small else "normal (z)"
-        single = (
-            f"one study; its interval is {interval}." if effects.complete.any() else "one patient, without variance."
-        )
-        return StudiesOnly(analysis.reason if analysis.model == "show" else single, small_sample=small).fit(effects)
+        interval = f"intervals are {interval_name(effects.measure)}"
+        reason = analysis.reason.rstrip(".") if analysis.model == "show" else "one study"
+        reason = f"{reason}; {interval}" if effects.complete.any() else "one patient, without variance"
+        return StudiesOnly(reason, small_sample=True).fit(effects)
     if analysis.model == "mantel_haenszel":
         return MantelHaenszel(analysis.measure or spec.measure).fit(effects)
     if analysis.model == "peto":
@@ -247,9 +245,9 @@ def _state(spec: Outcome, primary: AnalysisAnswer) -> tuple[str, str]:
         whole = listed(list(effects.subset(effects.complete).study)) or "none"
         return "one_study", f"{listed(known)} print figures, but only {whole} with a variance, so nothing is pooled."
     if len(studies) > 1:
-        return "pooled", f"{len(studies)} comparable studies: {listed(known)}."
+        return "pooled", f"{len(studies)} studies: {listed(known)}."
     single = str(effects.moderators["study_id"].iloc[0])
-    why = "its variance is undefined (n = 1)" if np.isnan(effects.vi).all() else "a second comparable study is missing"
+    why = "its variance is undefined (n = 1)" if np.isnan(effects.vi).all() else "there is no second study"
     return "one_study", f"Only {_label(effects, single)} prints figures for this question; {why}, so nothing is pooled."
 
 
@@ -257,10 +255,10 @@ def _label(effects: EffectSizes, study_id: str) -> str:
     return effects.study[0].split(", ")[0] if len(effects) > 1 else effects.study[0]
 
 
-def _beside(records: TrialRecords, spec: Outcome, beside: Beside) -> BesideAnswer:
+def _beside(records: TrialRecords, spec: Outcome, beside: Beside, pooled: bool) -> BesideAnswer:
     label = str(records.study(beside.study)["label"]) + (", control arm" if beside.role == "control" else "")
     if beside.measure is None:
-        return BesideAnswer(label, "no usable figures", "not_comparable", beside.reason, None)
+        return BesideAnswer(label, "no usable figures", beside.state, beside.reason, None)
     part = Part(
         outcome=beside.outcome,
         studies=[beside.study],
@@ -276,8 +274,11 @@ def _beside(records: TrialRecords, spec: Outcome, beside: Beside) -> BesideAnswe
     if "events" in effects.inputs:
         return BesideAnswer(label, _proportion(effects), "not_comparable", beside.reason, effects)
     display = Display.of(beside.measure, spec.transform if beside.measure == spec.measure else None)
-    table = StudiesOnly("", small_sample="n" in effects.inputs and "r" in effects.inputs).fit(effects).studies().iloc[0]
+    # beside a pool the interval is of the kind its studies have
+    table = StudiesOnly("", small_sample=not pooled).fit(effects).studies().iloc[0]
     shown = f"{display.name} {display.triple(table['yi'], table['ci_lower'], table['ci_upper'])}"
+    if table["state"] != "variance_undefined":
+        shown += f", {'normal (z)' if pooled else interval_name(beside.measure)}"
     state = "variance_undefined" if table["state"] == "variance_undefined" else "not_comparable"
     return BesideAnswer(label, shown, state, beside.reason, effects)
 

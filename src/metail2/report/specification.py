@@ -111,6 +111,8 @@ class Beside(_Table):
         Why it is not pooled.
     outcome, measure, timepoint, baseline, r
         What to harmonise and show; without a measure only the reason is shown.
+    state : str
+        What is known without a measure: nothing (``"not_found"``), or a direction alone (``"direction_only"``).
     role : str
         Whose figures, for measures of one group.
     turn : bool
@@ -124,6 +126,7 @@ class Beside(_Table):
     timepoint: str | None = None
     baseline: str = "baseline"
     r: float | None = None
+    state: Literal["not_found", "direction_only"] = "not_found"
     role: Literal["experimental", "control"] = "experimental"
     turn: bool = False
 
@@ -149,8 +152,10 @@ class Outcome(_Table):
         Effect measure, and a display other than its own.
     better : {"higher", "lower", "neither"}
         Direction of benefit of the measured value.
+    unit : str
+        Of a difference or change, on axes and in the summary, e.g. ``"percentage points"``.
     favours : list of two str
-        What lower and what higher effects favour; empty where nothing is.
+        What lower and what higher effects mean, e.g. ``"Favours placebo"``; empty where nothing is favoured.
     parts : list of Part
         Where the figures come from.
     r, r_values : float, list of float
@@ -180,6 +185,7 @@ class Outcome(_Table):
     measure: str
     transform: str | None = None
     better: Literal["higher", "lower", "neither"]
+    unit: str = ""
     favours: list[str] = []
     parts: list[Part] = []
     r: float | None = None
@@ -217,10 +223,19 @@ class Outcome(_Table):
 
 
 class ReviewTable(_Table):
-    """A table of a review every row of which the coverage table accounts for: its name in the records and a title."""
+    """A table of a review every row of which the coverage table accounts for.
+
+    Attributes
+    ----------
+    table, title : str
+        Its name in the records, and a heading.
+    by : {"disease", "study"}
+        Whether a row is covered by any study of its disease, or only by its own.
+    """
 
     table: str
     title: str
+    by: Literal["disease", "study"] = "disease"
 
 
 class Specification(_Table):

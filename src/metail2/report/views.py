@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from metail2.models.random_effects import RandomEffectsResult
+from metail2.models.random_effects_result import RandomEffectsResult
+from metail2.models.studies_only import interval_name
 from metail2.report.evaluate import STATES, AnalysisAnswer, Answer
+from metail2.results import STUDY_STATES
 from metail2.wording import PREDICTION_NAMES, TEST_NAMES, number, p_value, percent
 
 STATE_NAMES = {
@@ -54,19 +56,30 @@ def summary_row(answer: Answer) -> Row:
         "state_name": STATE_NAMES[answer.state],
         "design": DESIGN_NAMES[answer.spec.design],
         "k": len(set(answer.primary.effects.moderators["study_id"])),
-        "shown": _headline(answer.primary),
+        "shown": _headline(answer.primary, answer.spec.unit),
+        "interval": _interval(answer.primary),
     }
 
 
-def _headline(primary: AnalysisAnswer) -> str:
+def _headline(primary: AnalysisAnswer, unit: str) -> str:
+    measured = f"{primary.display.name}{f' ({unit})' if unit else ''}"
     if primary.pooled is not None:
         row = primary.pooled.tidy().iloc[0]
-        return f"{primary.display.name} {primary.display.triple(row['estimate'], row['ci_lower'], row['ci_upper'])}"
+        return f"{measured} {primary.display.triple(row['estimate'], row['ci_lower'], row['ci_upper'])}"
     table = primary.result.studies()
     if len(table) == 1:
         row = table.iloc[0]
-        return f"{primary.display.name} {primary.display.triple(row['yi'], row['ci_lower'], row['ci_upper'])}"
+        return f"{measured} {primary.display.triple(row['yi'], row['ci_lower'], row['ci_upper'])}"
     return "shown side by side"
+
+
+def _interval(primary: AnalysisAnswer) -> str:
+    """By what the interval of the primary result is."""
+    if primary.pooled is not None:
+        return TEST_NAMES[primary.pooled.glance()["test"].iloc[0]]
+    if not primary.effects.complete.any():
+        return ""
+    return interval_name(primary.effects.measure)
 
 
 def outcome_view(answer: Answer, figures: list[Figure]) -> Row:
@@ -141,7 +154,7 @@ def _pooled_row(found: AnalysisAnswer, glance: pd.Series, tidy: pd.Series) -> Ro
     undefined = math.isnan(tidy["estimate"])
     return {
         "title": found.spec.title + (" (exploratory)" if found.spec.exploratory else ""),
-        "note": _join(found.spec.reason, glance["status_reason"] if undefined else ""),
+        "note": _join(found.spec.reason, _doubts(glance, undefined)),
         "k": glance["k"],
         "effect": found.display.name,
         "shown": "undefined" if undefined else found.display.triple(*values),
@@ -153,6 +166,14 @@ def _pooled_row(found: AnalysisAnswer, glance: pd.Series, tidy: pd.Series) -> Ro
     }
 
 
+def _doubts(glance: pd.Series, undefined: bool) -> str:
+    """What the model says of itself that a reader of the table must know."""
+    said = str(glance["status_reason"]).split("; ")
+    return "; ".join(
+        said if undefined else [part for part in said if part.startswith(("τ² is estimated", "the likeli"))]
+    )
+
+
 def _companion_row(row: Row, found: AnalysisAnswer, tidy: pd.Series) -> Row:
     return {
         "title": f"beside it: {TEST_NAMES[row['test']]}",
@@ -162,6 +183,9 @@ def _companion_row(row: Row, found: AnalysisAnswer, tidy: pd.Series) -> Row:
         "shown": found.display.triple(tidy["estimate"], row["ci_lower"], row["ci_upper"]),
         "p": p_value(row["p_value"]),
         "interval": TEST_NAMES[row["test"]],
+        "prediction": ""
+        if math.isnan(row["pi_lower"])
+        else f"{found.display.pair(row['pi_lower'], row['pi_upper'])} (t, k − 1 df, its SE)",
     }
 
 
@@ -181,7 +205,7 @@ def _heterogeneity(glance: pd.Series) -> list[str]:
 
 
 def _variance(value: float) -> str:
-    return number(value, 4) if value else "0"
+    return number(value, 4 if value < 1 else 2) if value else "0"
 
 
 def _prediction(found: AnalysisAnswer, glance: pd.Series) -> str:
@@ -220,11 +244,12 @@ def study_rows(found: AnalysisAnswer) -> list[Row]:
             "study": row["study"],
             "disease": fact["disease"],
             "dose": fact["dose"],
+            "schedule": fact["schedule"],
             "when": fact["timepoint"],
             "centre": fact["centre"],
             "shown": found.display.triple(row["yi"], row["ci_lower"], row["ci_upper"]),
             "weight": "" if math.isnan(row["weight"]) else percent(row["weight"]),
-            "state": row["state"],
+            "state": STUDY_STATES[row["state"]],
         }
         for row, fact in zip(found.result.studies().to_dict("records"), facts, strict=True)
     ]

@@ -345,7 +345,7 @@ def test_nothing_estimable_at_all(made):
 def test_one_study_is_shown_and_not_pooled(made):
     ax = forest(made([0.3], [0.05], "OR", status="one_study"))
     assert diamonds(ax) == []
-    assert "One study: its own interval is shown and nothing is pooled." in read(ax)
+    assert "One study: its own normal (z) interval is shown and nothing is pooled." in read(ax)
 
 
 def test_moderators_leave_no_single_effect_to_draw(made):

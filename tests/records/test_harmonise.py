@@ -148,13 +148,48 @@ def test_nothing_is_assumed_where_all_randomised_were_analysed(made):
     assert (effects.trail["assumption"] == "").all()
 
 
-def test_a_single_arm_study_is_measured_whole(made):
-    lines = arm("A", "x", "experimental", percent="15.4")
-    effects = m2.harmonise(made(lines, {"A": {"design": "single-arm", "n_total": 26}}), "o", "PR")
+def test_the_number_of_another_outcome_of_the_arm(made):
+    lines = arm("A", "x", "experimental", percent="15.4") + arm(
+        "A", "x", "experimental", outcome="other", events=3, n=26
+    )
+    effects = m2.harmonise(made(lines), "o", "PR")
     assert inputs(effects) == {"events": [4], "n": [26]}
     step = last(effects, "n")
-    assert (step["records"], step["quotes"]) == ("studies", "words of the study")
-    assert (step["basis"], step["assumption"]) == ("assumed", "all patients enrolled were measured")
+    assert (step["records"], step["quotes"]) == ("R3", "words of R3")
+    assert (step["conversion"], step["basis"], step["assumption"]) == (
+        "number printed for other", "assumed", "as many patients were measured here",
+    )  # fmt: skip
+
+
+def test_numbers_of_other_outcomes_that_disagree_are_no_number(made):
+    lines = arm("A", "x", "experimental", percent="15.4")
+    for outcome, n in (("other", 26), ("third", 25)):
+        lines += arm("A", "x", "experimental", outcome=outcome, events=3, n=n)
+    with pytest.raises(RecordError, match="the number of patients is not printed"):
+        m2.harmonise(made(lines), "o", "PR")
+
+
+def test_one_convention_prints_both_arms(made):
+    """36 % of 45 is 16 only by rounding and 15 % of 45 is 7 only by truncation."""
+    lines = arm("A", "x", "experimental", percent="36", n=45) + arm("A", "p", "control", percent="15", n=45)
+    with pytest.raises(RecordError, match="fit one arm only by rounding and another only by truncation"):
+        m2.harmonise(made(lines), "o", "RR")
+
+
+def test_notes_of_the_records_are_in_the_trail(made):
+    lines = counts("A", 7, 20, 3, 22, more="note=read_as_three")
+    trail = m2.harmonise(made(lines), "o", "RR").trail
+    assert trail[trail["records"] != ""]["notes"].tolist() == ["read_as_three"] * 4
+
+
+def test_a_log_ratio_of_a_mean_near_zero_is_marked_as_doubtful(made):
+    effects = m2.harmonise(made(change("A", ("9", "2", "16"), ("3", "5", "16"))), "o", "ROMC", r=0.5)
+    step = last(effects, "yi")
+    assert step["basis"] == "assumed"
+    assert step["assumption"] == "the log of mean_post is close to normal, although mean·√n/SD is below 3"
+    assert last(m2.harmonise(made(change("A", ("9", "2", "16"), ("4", "5", "16"))), "o", "ROMC", r=0.5), "yi")[
+        "assumption"
+    ] == ""  # fmt: skip
 
 
 def test_a_proportion_of_either_arm(made):

@@ -32,7 +32,7 @@ def test_a_folder_of_csv(build, outcome_toml, trials):
     folder = build(outcome_toml(more='control_risks = true\nheading = "disease"', studies=("two", "one", "three")))
     found = outcomes_of(folder)["response"]
     assert (found["state"], found["reason"]) == (
-        "pooled", "3 comparable studies: Beta 2021, Alpha 2020 and Gamma 2022."
+        "pooled", "3 studies: Beta 2021, Alpha 2020 and Gamma 2022."
     )  # fmt: skip
     effects = m2.harmonise(read_records(trials / "trials"), "response", "RR", studies=["two", "one", "three"])
     result = m2.pool(effects)
@@ -98,7 +98,7 @@ def test_nothing_pooled_at_all(build, outcome_toml):
     found = outcomes_of(folder)["response"]
     assert (found["state"], found["reason"]) == (
         "one_study",
-        "Only Alpha 2020 prints figures for this question; a second comparable study is missing, so nothing is pooled.",
+        "Only Alpha 2020 prints figures for this question; there is no second study, so nothing is pooled.",
     )
     header = (folder / "tables" / "estimates.csv").read_text(encoding="utf-8")
     assert header.startswith("outcome,analysis,term,estimate,")

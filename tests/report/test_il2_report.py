@@ -171,10 +171,7 @@ def test_pictures_say_whom_they_favour(folder, outcome):
     """An SVG draws words as outlines and keeps them in a comment beside each."""
     words = (folder / "figures" / f"{outcome}.svg").read_text(encoding="utf-8")
     spec = next(found for found in SPEC.outcome if found.id == outcome)
-    lower, higher = (
-        name if name in ("Improvement", "Worsening", "Increase", "Decrease") else f"Favours {name}"
-        for name in spec.favours
-    )
+    lower, higher = spec.favours
     assert f"<!-- ← {lower} -->" in words
     assert f"<!-- {higher} → -->" in words
 
@@ -194,8 +191,7 @@ def test_one_study_says_why_nothing_is_pooled(outcomes):
         "pooled."
     )
     assert outcomes["salt_change"]["reason"] == (
-        "Only Castela 2014 prints figures for this question; a second comparable study is missing, so nothing is "
-        "pooled."
+        "Only Castela 2014 prints figures for this question; there is no second study, so nothing is pooled."
     )
     for name in ("platelet_rise", "salt_change"):
         assert outcomes[name]["analyses"][0]["estimates"] == []

@@ -226,11 +226,9 @@ def _near_zero(entry: Entry, definition: Measure, folds: bool) -> list[str]:
     found = []
     for suffix, n in (("1", "n1"), ("2", "n2"), ("_pre", "n"), ("_post", "n")):
         if f"mean{suffix}" in entry.inputs:
-            ratio = entry.inputs[f"mean{suffix}"] * math.sqrt(entry.inputs[n]) / entry.inputs[f"sd{suffix}"]
-            if ratio < GEARY:
-                found.append(
-                    f"the log of mean{suffix} is close to normal (doubtful: mean·√n/SD is {ratio:.1f}, below 3)"
-                )
+            mean, sd = entry.inputs[f"mean{suffix}"], entry.inputs[f"sd{suffix}"]
+            if mean * math.sqrt(entry.inputs[n]) < GEARY * sd:
+                found.append(f"the log of mean{suffix} is close to normal, although mean·√n/SD is below {GEARY:g}")
     return found
 
 

@@ -102,3 +102,11 @@ def listed(items: list[str]) -> str:
 def some(items: list[str], most: int = 5) -> str:
     """Join names as `listed` does, counting those beyond the first few: "a, b, c, d, e and 3 more"."""
     return listed(items if len(items) <= most + 1 else [*items[:most], f"{len(items) - most} more"])
+
+
+def sentence(text: str) -> str:
+    """Begin with a capital and end with a full stop; symbols such as τ stay as they are, and nothing stays nothing."""
+    if not text:
+        return ""
+    first = text[:1].upper() if text[:1].isascii() else text[:1]
+    return f"{first}{text[1:].rstrip('.')}."

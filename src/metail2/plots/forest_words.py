@@ -12,7 +12,7 @@ import metail2.effects.compute  # noqa: F401 (registers the measures)
 from metail2.effects.measures import MEASURES, Measure
 from metail2.effects.transforms import TRANSFORMS, Transform
 from metail2.results import STATUS, STUDY_STATES, Result
-from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, listed, number, p_value, percent
+from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, listed, number, p_value, percent, sentence
 
 COMMON = ("CE", "MH", "PETO")
 """Methods that assume one true effect: they have no τ²."""
@@ -93,12 +93,8 @@ def notes(facts: Facts, common: Facts | None) -> list[str]:
     if facts.has_prediction:
         lines.append(_prediction(facts))
     if facts.pooled is not None:
-        lines += [_sentence(_reason(facts)), *_left_out(facts.studies)]
+        lines += [sentence(_reason(facts)), *_left_out(facts.studies)]
     return [line for line in lines if line]
-
-
-def _sentence(text: str) -> str:
-    return text and text[:1].upper() + text[1:].rstrip(".") + "."
 
 
 def _reason(facts: Facts) -> str:
@@ -112,7 +108,7 @@ def _not_pooled(facts: Facts) -> str:
         return "The model has moderators: there is no single pooled effect to draw."
     reason = _reason(facts)
     if facts.model["status"] == "one_study":
-        return _sentence(reason)
+        return sentence(reason)
     return f"Not pooled: {reason.rstrip('.')}." if reason else "Not pooled."
 
 

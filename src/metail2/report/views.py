@@ -12,7 +12,7 @@ from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.models.studies_only import interval_name
 from metail2.report.evaluate import STATES, AnalysisAnswer, Answer
 from metail2.results import STUDY_STATES
-from metail2.wording import PREDICTION_NAMES, TEST_NAMES, number, p_value, percent
+from metail2.wording import PREDICTION_NAMES, TEST_NAMES, number, p_value, percent, sentence
 
 STATE_NAMES = {
     "pooled": "pooled",
@@ -190,7 +190,7 @@ def _companion_row(row: Row, found: AnalysisAnswer, tidy: pd.Series) -> Row:
 
 
 def _join(*sentences: str) -> str:
-    return " ".join(s[:1].upper() + s[1:] + ("" if s.endswith(".") else ".") for s in sentences if s)
+    return " ".join(sentence(text) for text in sentences if text)
 
 
 def _heterogeneity(glance: pd.Series) -> list[str]:

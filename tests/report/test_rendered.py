@@ -8,6 +8,11 @@ import pytest
 RENDERED = Path(__file__).parents[2] / "reports" / "il2" / "rendered"
 
 
+@pytest.fixture(scope="module")
+def folder(il2):
+    return il2[1]
+
+
 def rounded(value):
     """Numbers to ten digits: other versions of NumPy and SciPy may differ in the last ones."""
     if isinstance(value, dict):

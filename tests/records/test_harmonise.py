@@ -708,3 +708,12 @@ def test_turned_effects_say_so(three_studies):
         assert steps["step"].is_monotonic_increasing
     assert len(turned.trail) == len(three_studies.trail) + 3
     np.testing.assert_array_equal(turned.reversed().yi, three_studies.yi)
+
+
+@pytest.mark.parametrize("arms", ["combine", "separate"])
+def test_more_arms_than_the_ratio_are_not_allocated(made, arms):
+    lines = [f"A o both both week12 n 120 {''}"]
+    for name, role in (("x", "experimental"), ("y", "experimental"), ("p", "control")):
+        lines += arm("A", name, role, percent="50")
+    with pytest.raises(RecordError, match="3 arms are printed, but the allocation ratio 1:1 has 2"):
+        m2.harmonise(made(lines, {"A": {"allocation": "1:1"}}), "o", "RR", arms=arms, arm_sizes="allocation")

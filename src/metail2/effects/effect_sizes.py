@@ -104,6 +104,8 @@ class EffectSizes:
         effects = _vector(yi, "yi")
         labels = _checked_labels(study, len(effects))
         covariance = None if V is None else _covariance(V, len(effects))
+        if vi is not None and covariance is not None:
+            raise EffectSizeError("Give vi or V, not both: the variances are the diagonal of V.")
         if vi is None and covariance is None:
             raise EffectSizeError("Sampling variances are missing: give vi (one variance an effect) or V.")
         variances = np.diagonal(covariance).copy() if covariance is not None else _vector(vi, "vi")
@@ -246,7 +248,7 @@ def _repeated(labels: Sequence[str]) -> list[str]:
 
 def _vector(values: Any, name: str) -> Floats:
     try:
-        array = np.asarray(values, dtype=float)
+        array = np.array(values, dtype=float)  # a copy: a result must not change with the caller's array
     except (TypeError, ValueError):
         bad = next((v for v in np.ravel(np.asarray(values, dtype=object)) if not _is_number(v)), values)
         raise EffectSizeError(f"{name} must hold numbers, but {bad!r} is not one.") from None
@@ -278,9 +280,14 @@ def _checked_labels(study: Iterable[object] | None, k: int) -> tuple[str, ...] |
 
 
 def _covariance(V: ArrayLike, k: int) -> Floats:
-    matrix = np.asarray(V, dtype=float)
+    try:
+        matrix = np.array(V, dtype=float)
+    except (TypeError, ValueError):
+        raise EffectSizeError("V must hold numbers only: the covariances of the effects.") from None
     if matrix.shape != (k, k):
         raise EffectSizeError(f"V must have shape ({k}, {k}), one row and column an effect, but it is {matrix.shape}.")
+    if not np.isfinite(matrix[~np.eye(k, dtype=bool)]).all():
+        raise EffectSizeError("V has a covariance that is missing or infinite; give one number for every pair.")
     if not np.allclose(matrix, matrix.T, rtol=1e-10, atol=0, equal_nan=True):
         raise EffectSizeError("V must be symmetric: the covariance of two effects is one number.")
     return matrix

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,9 @@ Floats = NDArray[np.float64]
 
 FUNCTIONS = ("log", "sqrt", "center", "poly", "bs", "cr", "C")
 """What a formula may call; bs and cr are B-splines and natural cubic splines."""
+
+MOST_POWER = 9
+"""Powers above this are refused: they serve no meta-regression, and huge ones never end."""
 
 _HARMLESS = (
     ast.Expression, ast.Name, ast.Load, ast.Call, ast.keyword, ast.Constant, ast.BinOp, ast.UnaryOp, ast.USub,
@@ -64,9 +68,17 @@ class Design:
             row, column = np.argwhere(empty.to_numpy())[0]
             raise ModelError(f"The new data lack {used[column]!r} in row {row + 1}; fill it in or leave the row out.")
         try:
-            return np.asarray(self.encoding.get_model_matrix(new, context=_context()), dtype=float)
-        except Exception as error:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")  # formulaic only warns of a category that the fit has not seen
+                warnings.simplefilter("ignore", RuntimeWarning)  # a value that is not finite is refused below
+                x = self.encoding.get_model_matrix(new, context=_context(), na_action="ignore")
+        except Exception as error:  # whatever formulaic and the functions of the formula raise
             raise ModelError(f"The new data cannot be encoded as the fit was: {_first_line(error)}") from error
+        rows = np.asarray(x, dtype=float)
+        wrong = ~np.isfinite(rows).all(axis=1)
+        if wrong.any():
+            raise ModelError(f"The formula has no finite value in row {int(np.argmax(wrong)) + 1} of the new data.")
+        return rows
 
 
 def intercept_design(k: int) -> Design:
@@ -96,20 +108,35 @@ def formula_design(formula: str, data: pd.DataFrame, study: tuple[str, ...]) -> 
 
     if "~" in formula:
         raise ModelError(f"The formula {formula!r} has a left side; give the moderators only, e.g. 'ablat + year'.")
+    if any(int(power) > MOST_POWER for power in re.findall(r"(?:\*\*|\^)\s*\(?\s*(\d+)", formula)):
+        raise ModelError(f"The formula {formula!r} has a power above {MOST_POWER}; use a smaller one.")
     try:
         parsed = Formula(formula)
-    except Exception as error:
+        factors = [factor for term in parsed for factor in term.factors]
+    except Exception as error:  # formulaic's parser, and formulas of several parts, raise many kinds
         raise ModelError(f"The formula {formula!r} cannot be read: {_first_line(error)}") from error
-    factors = [factor.expr for term in parsed for factor in term.factors]
     used = _check_factors(formula, factors, data)
     complete = np.asarray(data[used].notna().all(axis=1), dtype=bool) if used else np.ones(len(data), dtype=bool)
     _warn_incomplete(complete, study)
     try:
-        matrix = model_matrix(parsed, data.loc[complete], context=_context())
-    except Exception as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # a value that is not finite is refused by study below
+            matrix = model_matrix(parsed, data.loc[complete], context=_context(), na_action="ignore")
+    except Exception as error:  # whatever formulaic and the functions of the formula raise
         raise ModelError(f"The formula {formula!r} cannot be applied: {_first_line(error)}") from error
     terms = tuple("intercept" if name == "Intercept" else str(name) for name in matrix.columns)
-    return Design(np.asarray(matrix, dtype=float), terms, complete, matrix.model_spec)
+    x = np.asarray(matrix, dtype=float)
+    _refuse_not_finite(formula, x, [label for label, kept in zip(study, complete, strict=True) if kept])
+    return Design(x, terms, complete, matrix.model_spec)
+
+
+def _refuse_not_finite(formula: str, x: Floats, study: list[str]) -> None:
+    wrong = ~np.isfinite(x).all(axis=1)
+    if wrong.any():
+        raise ModelError(
+            f"{study[int(np.argmax(wrong))]}: the formula {formula!r} has no finite value there; correct the "
+            "moderators or leave the study out."
+        )
 
 
 def _context() -> dict[str, Any]:
@@ -124,14 +151,14 @@ def _columns_used(encoding: Any) -> list[str]:
     return sorted({str(name) for name in encoding.required_variables})
 
 
-def _check_factors(formula: str, factors: list[str], data: pd.DataFrame) -> list[str]:
+def _check_factors(formula: str, factors: list[Any], data: pd.DataFrame) -> list[str]:
     """Refuse whatever is not a column, a number, an operator or a listed function; return the columns named."""
     used: list[str] = []
     for factor in factors:
-        if factor in data.columns or factor == "1":
-            used += [factor] if factor != "1" else []
+        looked_up = factor.eval_method.name == "LOOKUP"  # a column by its name, which is never run as code
+        if factor.expr == "1":
             continue
-        used += _names_in(formula, factor, data)
+        used += [factor.expr] if looked_up and factor.expr in data.columns else _names_in(formula, factor.expr, data)
     return list(dict.fromkeys(used))
 
 
@@ -148,9 +175,15 @@ def _names_in(formula: str, factor: str, data: pd.DataFrame) -> list[str]:
                 f"The formula {formula!r} holds {factor!r}; a formula may hold columns, numbers, operators and "
                 f"{listed(list(FUNCTIONS))} only."
             )
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not _is_small(node.right):
+            raise ModelError(f"The formula {formula!r} has a power above {MOST_POWER}; use a smaller one.")
         if isinstance(node, ast.Name):
             used += _known_name(formula, node, id(node) in called, data)
     return used
+
+
+def _is_small(power: ast.expr) -> bool:
+    return isinstance(power, ast.Constant) and isinstance(power.value, int | float) and 0 <= power.value <= MOST_POWER
 
 
 def _known_name(formula: str, node: ast.Name, is_call: bool, data: pd.DataFrame) -> list[str]:

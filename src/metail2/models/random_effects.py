@@ -24,8 +24,6 @@ from metail2.wording import some
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
-ROUNDING = 1e-9
-"""With 2 studies and τ² > 0 the Hartung–Knapp factor is 1 but for rounding."""
 
 
 @dataclass(frozen=True, slots=True)

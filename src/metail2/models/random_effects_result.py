@@ -24,7 +24,7 @@ from metail2.kernels.likelihood import log_likelihood, restricted_log_likelihood
 from metail2.kernels.prediction import PREDICTION
 from metail2.kernels.tau2 import TAU2, Tau2Estimate
 from metail2.kernels.wls import WeightedFit
-from metail2.models.base import COMPANION_COLUMNS, PooledResult, study_table
+from metail2.models.base import COMPANION_COLUMNS, PooledResult, check_level, study_table
 from metail2.models.design import Design
 from metail2.results import GLANCE_COLUMNS, STATUS, HeterogeneityInterval
 from metail2.wording import number
@@ -112,6 +112,7 @@ class RandomEffectsResult(PooledResult):
             A code of `PREDICTION`. By default ``"hk"`` with a Hartung–Knapp test, else ``"t_k1"``, and NaN with a
             warning where `glance` has none (fewer than 3 studies, common effect).
         """
+        check_level(level)
         if method is None and self._no_prediction():
             warnings.warn(f"No prediction interval: {self._no_prediction()}.", MetailWarning, stacklevel=2)
             return NAN, NAN
@@ -141,6 +142,7 @@ class RandomEffectsResult(PooledResult):
         ModelError
             For one study, about whose heterogeneity nothing is known.
         """
+        check_level(level)
         rule = TAU2_INTERVALS[method]
         if self.k < 2:
             raise ModelError("One study says nothing about heterogeneity, so τ² has no interval.")
@@ -182,6 +184,7 @@ class RandomEffectsResult(PooledResult):
             ``estimate se ci_lower ci_upper pi_lower pi_upper``, on the pooled scale, one row each. The prediction
             interval uses the quantile of the test (t with k − 1 df at least) and √(SE² + τ²).
         """
+        check_level(level)
         x = self.design.x if new is None else self.design.encode(new)
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
         found = wald(x @ self.wald.estimate, variance, self.wald.df, level)
@@ -242,7 +245,7 @@ class RandomEffectsResult(PooledResult):
         return study_table(self.effects, self.spec.level, weight, fitted, state)
 
     def glance(self) -> pd.DataFrame:
-        """Return one row: `results.GLANCE_COLUMNS`, then ``level iterations gradient maxima notes``."""
+        """Return one row: `results.GLANCE_COLUMNS`, then ``level iterations gradient maxima``."""
         return pd.DataFrame([self._glance])
 
     @cached_property
@@ -331,10 +334,13 @@ class RandomEffectsResult(PooledResult):
         if len(self.terms) > 1 or not self.design.has_intercept:
             reasons += self._no_r2()
         if self.tau2 == 0 and self.spec.tau2 != "CE" and not self._no_prediction():
-            most = number(self.tau2_interval(self.spec.level).upper, 3)
+            found = self.tau2_interval(self.spec.level)
+            agrees = (
+                f"τ² up to {number(found.upper, 3)} agrees with the data (Q-profile)" if found.upper else found.note
+            )
             reasons.append(
-                f"τ² is estimated as 0, so the prediction interval allows for no difference between true effects; τ² "
-                f"up to {most} agrees with the data (Q-profile)"
+                "τ² is estimated as 0, so the prediction interval allows for no difference between true effects; "
+                f"{agrees.rstrip('.')}"
             )
         if int(self.tau2_estimate.maxima) > 1:
             reasons.append("the likelihood has more than one maximum; the highest is reported")

@@ -54,7 +54,7 @@ def arm_tallies(
     if sizes == "printed" and both is not None and not any(arm.has("n") for arm in arms):
         return _split(arms, both, trails, suffixes, total)
     tallies = [
-        _tally(arm, selection, trail, suffix, sizes, len(arms))
+        _tally(arm, selection, trail, suffix, sizes, total)
         for arm, trail, suffix in zip(arms, trails, suffixes, strict=True)
     ]
     _refuse_mixed_conventions(arms[0], tallies)

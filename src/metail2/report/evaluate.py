@@ -169,7 +169,8 @@ def _analysis(records: TrialRecords, spec: Outcome, analysis: Analysis, r: float
         effects = _effects(records, spec, analysis.parts or spec.parts, measure, assumed)
         result = _fit(effects, spec, analysis)
         same = analysis.measure in (None, spec.measure)
-        display = Display.of(measure, analysis.transform or (spec.transform if same else None))
+        fitted = str(result.glance()["measure"].iloc[0])  # Peto's model has a measure of its own
+        display = Display.of(fitted, analysis.transform or (spec.transform if same else None))
     except MetailError as error:
         raise ReportError(f"Outcome {spec.id!r}, analysis {analysis.id!r}: {error}") from error
     return AnalysisAnswer(analysis, effects, result, display)

@@ -16,6 +16,7 @@ from metail2.kernels.tau2 import TAU2
 from metail2.records.catalogue import report_folder
 
 PerStudy = str | dict[str, str] | None
+Correlation = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
 
 
@@ -83,7 +84,7 @@ class Analysis(_Table):
     transform: str | None = None
     tau2: str = "REML"
     test: str = "knapp_hartung"
-    r: float | None = None
+    r: Correlation | None = None
     parts: list[Part] | None = None
     reason: str = ""
     figure: bool = False
@@ -125,7 +126,7 @@ class Beside(_Table):
     measure: str | None = None
     timepoint: str | None = None
     baseline: str = "baseline"
-    r: float | None = None
+    r: Correlation | None = None
     state: Literal["not_found", "direction_only"] = "not_found"
     role: Literal["experimental", "control"] = "experimental"
     turn: bool = False
@@ -188,8 +189,8 @@ class Outcome(_Table):
     unit: str = ""
     favours: list[str] = []
     parts: list[Part] = []
-    r: float | None = None
-    r_values: list[float] = []
+    r: Correlation | None = None
+    r_values: list[Correlation] = []
     heading: str = ""
     not_comparable: str = ""
     analyses: Annotated[list[Analysis], Field(min_length=1)]

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-import metail2.effects.compute  # noqa: F401 (registers the measures)
 from metail2.effects.measures import MEASURES, Measure
 from metail2.effects.transforms import TRANSFORMS, Transform
 from metail2.results import STATUS, STUDY_STATES, Result

@@ -24,7 +24,7 @@ LAYERS = {
     "records": 3,
     "results": 4,
     "models": 5,
-    "analysis": 6, "batch": 6,
+    "checks": 6, "analysis": 6, "batch": 6,
     "plots": 7,
     "report": 8,
     "cli": 9, "__main__": 9,

@@ -10,7 +10,7 @@ import typer
 
 from metail2 import __version__
 from metail2.cli.analysis import Analysis
-from metail2.cli.guard import Guarded
+from metail2.cli.guard import Guarded, GuardedGroup, refuse_closed_output
 from metail2.cli.options import (
     Add,
     Columns,
@@ -49,6 +49,7 @@ Example:
 
 app = typer.Typer(
     name="metail2",
+    cls=GuardedGroup,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -64,6 +65,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str, optional
         Words after ``metail2``; those of the process by default.
     """
+    refuse_closed_output()
     app(arguments, prog_name="metail2")
 
 
@@ -204,8 +206,13 @@ def datasets() -> None:
 
 
 @app.command(cls=Guarded)
-def measures() -> None:
-    """List the effect measures with their columns and scales."""
-    from metail2.cli.listing import measures_text
+def measures(
+    code: Annotated[
+        str | None, typer.Argument(metavar="[CODE]", show_default=False, help="All about one measure, e.g. SMD.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write the table of the documentation.")] = False,
+) -> None:
+    """List the effect measures, or say all about one."""
+    from metail2.cli.listing import measures_markdown, measures_text
 
-    typer.echo(measures_text(), nl=False)
+    typer.echo(measures_markdown() if markdown else measures_text(code), nl=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import traceback
@@ -11,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
 
 from metail2.errors import MetailError, MetailWarning, UnknownChoice
 
@@ -24,8 +25,22 @@ class WrongUse(MetailError):
     """A command that cannot be carried out as it was typed."""
 
 
+class GuardedGroup(TyperGroup):
+    """The commands together, whose help that cannot be printed ends as a command's output does."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Read the options; help is printed here."""
+        with _guarded_help():
+            return super().make_context(*args, **options)
+
+
 class Guarded(TyperCommand):
     """A command whose errors reach the user as one sentence on standard error."""
+
+    def make_context(self, *args: Any, **options: Any) -> Any:
+        """Read the options; help is printed here."""
+        with _guarded_help():
+            return super().make_context(*args, **options)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command, guarded."""
@@ -42,8 +57,25 @@ def guarded(debug: bool) -> Iterator[None]:
         try:
             yield
             sys.stdout.flush()
+        except typer.Exit:
+            raise  # a command that ends with a status of its own has printed what it found
         except (Exception, KeyboardInterrupt) as error:
             raise SystemExit(_ended_by(error, debug)) from None
+
+
+@contextmanager
+def _guarded_help() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SystemExit(_ended_by(error, debug=False)) from None
+
+
+def refuse_closed_output() -> None:
+    """End at once where standard output is closed: whatever would be computed could not be told."""
+    if sys.stdout is None:
+        typer.echo(f"error: standard output: {os.strerror(errno.EBADF)}.", err=True)
+        raise SystemExit(WRONG_USE)
 
 
 def exit_status(error: BaseException) -> int:

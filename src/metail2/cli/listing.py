@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-from collections.abc import Sequence
-from itertools import chain, zip_longest
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,7 +11,8 @@ if TYPE_CHECKING:
 
 WIDEST = 110
 UNCHANGED = "as it is"
-HEADER = ("code", "name", "pooled as", "shown as")
+TABLE = ("code", "effect measure", "pooled as", "shown as", "variances", "effect; variance", "source")
+"""Headings of the documentation's table."""
 
 
 def datasets_text() -> str:
@@ -29,38 +28,80 @@ def _dataset(entry: dict[Any, Any]) -> str:
     return "\n".join([f"{entry['name']}  ({entry['kind']}: {held})", *paragraphs])
 
 
-def measures_text() -> str:
-    """List the effect measures under the columns they need, each with its pooled and its displayed scale."""
+def measures_text(code: str | None = None) -> str:
+    """List the effect measures under the columns they need, or say all about one.
+
+    Parameters
+    ----------
+    code : str, optional
+        Key of `MEASURES`.
+    """
     from metail2 import MEASURES
 
-    groups: dict[str, list[tuple[str, ...]]] = {}
+    if code is not None:
+        return _card(MEASURES[code])
+    blocks = [
+        "\n".join([_filled(heading, ""), *(_line(measure) for measure in group)])
+        for heading, group in _families().items()
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def measures_markdown() -> str:
+    """Write the registry as the documentation's page: one table a set of columns."""
+    blocks = []
+    for heading, group in _families().items():
+        rows = ["| " + " | ".join(row) + " |" for row in [TABLE, ["---"] * len(TABLE), *map(_cells, group)]]
+        blocks.append(f"## {heading[0].upper()}{heading[1:]}\n\n" + "\n".join(rows) + "\n")
+    return "\n".join(blocks)
+
+
+def _families() -> dict[str, list[Measure]]:
+    """Group the measures by what they are computed from, in the order of registration."""
+    from metail2 import MEASURES
+
+    groups: dict[str, list[Measure]] = {}
     for measure in MEASURES.values():
-        groups.setdefault(_heading(measure), []).append(_described(measure))
-    widths = [max(map(len, column)) for column in zip(HEADER, *chain(*groups.values()), strict=True)]
-    code, _, *scales = widths
-    widths[1] = min(widths[1], _width() - code - sum(scales) - 2 * len(scales) - 2)  # the names give way
-    blocks = [f"{heading}\n{_table(rows, widths)}" for heading, rows in groups.items()]
-    return "\n\n".join([_table([HEADER], widths), *blocks]) + "\n"
-
-
-def _described(measure: Measure) -> tuple[str, ...]:
-    pooled = UNCHANGED if measure.scale == measure.name else measure.scale
-    return measure.code, measure.name, pooled, measure.transform.label or UNCHANGED
+        groups.setdefault(_heading(measure), []).append(measure)
+    return groups
 
 
 def _heading(measure: Measure) -> str:
     ways = ", or ".join(" ".join(names) for names in measure.family.columns)
-    return _filled(f"{measure.family.name.replace('_', ' ')}: columns {ways}", "")
+    return f"{measure.family.name.replace('_', ' ')}: columns {ways}"
 
 
-def _table(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> str:
-    """Set cells in columns; one that is too long goes on in the next line."""
-    lines = []
-    for row in rows:
-        cells = [textwrap.wrap(cell, width) for cell, width in zip(row, widths, strict=True)]
-        for parts in zip_longest(*cells, fillvalue=""):
-            lines.append("  ".join(part.ljust(width) for part, width in zip(parts, widths, strict=True)).rstrip())
-    return "\n".join(lines)
+def _line(measure: Measure) -> str:
+    scales = [f"pooled as {measure.scale}"] * (measure.scale != measure.name)
+    scales += [f"shown as {measure.transform.label}"] * bool(measure.transform.label)
+    text = f"{measure.code:<7} {measure.name}" + (f"; {', '.join(scales)}" if scales else "")
+    return textwrap.fill(text, _width(), initial_indent="  ", subsequent_indent=" " * 10)
+
+
+def _card(measure: Measure) -> str:
+    effect, variance = measure.formulas
+    facts = {
+        "columns": ", or ".join(" ".join(names) for names in measure.family.columns),
+        "pooled as": measure.scale,
+        "shown as": measure.transform.label or UNCHANGED,
+        "effect": effect,
+        "variance": variance,
+        "variances": f"{', '.join(measure.vtypes)} (the first by default)" if len(measure.vtypes) > 1 else "",
+        "source": measure.citation,
+    }
+    lines = [
+        textwrap.fill(f"{name:<11}{text}", _width(), initial_indent="  ", subsequent_indent=" " * 13)
+        for name, text in facts.items()
+        if text
+    ]
+    return "\n".join([f"{measure.code}  {measure.name}", *lines]) + "\n"
+
+
+def _cells(measure: Measure) -> tuple[str, ...]:
+    shown = measure.transform.label or UNCHANGED
+    cells = (measure.code, measure.name, measure.scale, shown, ", ".join(measure.vtypes),
+             "; ".join(measure.formulas), measure.citation)  # fmt: skip
+    return tuple(cell.replace("|", r"\|") for cell in cells)
 
 
 def _filled(text: str, indent: str) -> str:

@@ -87,6 +87,7 @@ Transform = Annotated[
     typer.Option(
         metavar="CODE",
         help="Show the estimate on another scale: exp, percent_change, percent_reduction (of effects turned so "
-        "that a decrease is positive), percent, logistic, sine_squared, tanh or identity.",
+        "that a decrease is positive), percent, logistic, sine_squared, square, normal_cdf, antilog, tanh, "
+        "one_minus_cube, one_minus_exp or identity.",
     ),
 ]

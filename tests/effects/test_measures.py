@@ -170,8 +170,8 @@ def test_rows_are_never_dropped_or_reordered():
     with pytest.warns(MetailWarning) as caught:
         effects = m2.effect_sizes(frame, "MD")
     assert [str(w.message) for w in caught] == [
-        "The mean difference of a, c and b cannot be computed with its variance from the figures given (an entry is "
-        "missing, a zero cell is left uncorrected, or the variance is 0); it stays in the table as NaN."
+        "The mean difference of a, c and b cannot be computed with its variance from the figures given (a: mean1 is "
+        "missing; c: the variance is 0 or not defined; b: n2 is missing); it stays in the table as NaN."
     ]
     assert effects.study == ("d", "a", "c", "b")
     assert np.isnan(effects.vi).tolist() == [False, True, True, True]

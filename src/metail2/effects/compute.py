@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from metail2.effects.counts import Problem, ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES, Measure
+from metail2.effects.moments import CORRECTIONS
 from metail2.errors import EffectSizeError, MetailWarning, UnknownChoice
 from metail2.wording import listed, some
 
@@ -27,6 +28,7 @@ def effect_sizes(
     to: str = "only0",
     drop00: bool = False,
     vtype: str | None = None,
+    correction: str = "exact",
     **columns: str,
 ) -> EffectSizes:
     """Compute one effect size a row.
@@ -47,8 +49,12 @@ def effect_sizes(
         Mark tables without events (or without non-events) in both arms as not estimable.
     vtype : str, optional
         Which of the measure's variances; the first of its registry entry by default.
+    correction : {"exact", "approximate", "none"}
+        Small-sample factor of standardised means: J by the gamma functions, 1 − 3/(4m − 1), or 1. Other measures have
+        none.
     **columns : str
-        ``events1="tpos"``: where to find a column of the measure under another name.
+        ``events1="tpos"``: where to find a column of the measure under another name. Of the sets of columns that a
+        measure can be computed from, the first is used that holds every column named here and is whole in the table.
 
     Returns
     -------
@@ -59,21 +65,40 @@ def effect_sizes(
     ------
     EffectSizeError
         If a column is missing, holds text, or an entry is impossible (events above n, a negative SD …): the message
-        names the study, the column and the value.
+        names the study, the column and the value. Also if a column stands twice in the table, a study has no label, or
+        `correction` is given for a measure without a small-sample factor.
     UnknownChoice
-        If the measure, `to` or `vtype` is not among the choices.
+        If the measure, `to`, `vtype` or `correction` is not among the choices.
     """
     chosen = MEASURES[measure]
-    if vtype is not None and vtype not in chosen.vtypes:
-        raise UnknownChoice(f"variance of {measure}", vtype, chosen.vtypes)
-    if len(frame) == 0:
-        raise EffectSizeError("The table has no rows, so there is nothing to compute.")
+    _check_choices(chosen, vtype, correction)
+    _check_table(frame)
     labels = _labels(frame, study)
     names = _column_names(frame, chosen, columns)
     inputs = {name: _numbers(frame[source], source, labels) for name, source in names.items()}
-    yi, vi = computed(chosen, inputs, ZeroCells(add, to, drop00), vtype, labels, names)
-    _warn_missing(vi, labels, chosen)
+    yi, vi = computed(chosen, inputs, ZeroCells(add, to, drop00), vtype, labels, names, correction)
+    _warn_missing(chosen, {names[name]: values for name, values in inputs.items()}, yi, vi, labels)
     return EffectSizes(yi, vi, measure, None, inputs, labels, frame.reset_index(drop=True))
+
+
+def _check_choices(chosen: Measure, vtype: str | None, correction: str) -> None:
+    if vtype is not None and vtype not in chosen.vtypes:
+        raise UnknownChoice(f"variance of {chosen.code}", vtype, chosen.vtypes)
+    CORRECTIONS[correction]
+    if correction != "exact" and chosen.df is None:
+        having = [code for code, entry in MEASURES.items() if entry.df is not None]
+        raise EffectSizeError(
+            f"{chosen.code} has no small-sample factor, so correction={correction!r} has no meaning; leave it out "
+            f"(the measures with one are {listed(having)})."
+        )
+
+
+def _check_table(frame: pd.DataFrame) -> None:
+    if len(frame) == 0:
+        raise EffectSizeError("The table has no rows, so there is nothing to compute.")
+    if not frame.columns.is_unique:
+        twice = list(dict.fromkeys(map(repr, frame.columns[frame.columns.duplicated()])))
+        raise EffectSizeError(f"The table has more than one column called {listed(twice)}; rename or remove one.")
 
 
 def _labels(frame: pd.DataFrame, study: str | None) -> tuple[str, ...]:
@@ -83,6 +108,9 @@ def _labels(frame: pd.DataFrame, study: str | None) -> tuple[str, ...]:
         study = "study"
     if study not in frame.columns:
         raise EffectSizeError(f"There is no column {study!r} for the study labels; the table has {_found(frame)}.")
+    missing = np.flatnonzero(frame[study].isna())
+    if len(missing):
+        raise EffectSizeError(f"Row {missing[0] + 1} has no label in column {study!r}; give every row its study.")
     return tuple(frame[study].astype(str))
 
 
@@ -91,23 +119,31 @@ def _found(frame: pd.DataFrame) -> str:
 
 
 def _column_names(frame: pd.DataFrame, chosen: Measure, given: Mapping[str, str]) -> dict[str, str]:
-    """The first of the family's column sets that is there whole, as {metail2 name: column in the frame}."""
+    """The first of the family's column sets that is meant and there whole, as {metail2 name: column in the frame}."""
     known = list(dict.fromkeys(name for names in chosen.family.columns for name in names))
     for name, source in given.items():
         if name not in known:
             raise UnknownChoice(f"column of {chosen.code}", name, known)
         if source not in frame.columns:
             raise EffectSizeError(f"There is no column {source!r} (given as {name}); the table has {_found(frame)}.")
-    for names in chosen.family.columns:
-        places = {name: given.get(name, name) for name in names}
+    ways = [{name: given.get(name, name) for name in names} for names in chosen.family.columns if {*given} <= {*names}]
+    if not ways:
+        raise EffectSizeError(
+            f"{chosen.code} is not computed from {listed(list(given))} together; it needs the columns {_ways(chosen)}."
+        )
+    for places in ways:
         if all(place in frame.columns for place in places.values()):
             return places
-    missing = [name for name in chosen.family.columns[0] if given.get(name, name) not in frame.columns]
-    ways = " or ".join(" ".join(names) for names in chosen.family.columns)
+    nearest = max(ways, key=lambda places: sum(place in frame.columns for place in places.values()))
+    missing = [name for name, place in nearest.items() if place not in frame.columns]
     raise EffectSizeError(
-        f"{chosen.code} needs the columns {ways}; {listed(missing)} {'is' if len(missing) == 1 else 'are'} missing. "
-        f'The table has {_found(frame)}; name a column as {missing[0]}="its name".'
+        f"{chosen.code} needs the columns {_ways(chosen)}; {listed(missing)} {'is' if len(missing) == 1 else 'are'} "
+        f'missing. The table has {_found(frame)}; name a column as {missing[0]}="its name".'
     )
+
+
+def _ways(chosen: Measure) -> str:
+    return " or ".join(" ".join(names) for names in chosen.family.columns)
 
 
 def _numbers(column: pd.Series, name: str, labels: tuple[str, ...]) -> Floats:
@@ -129,6 +165,7 @@ def computed(
     vtype: str | None,
     labels: tuple[str, ...],
     names: Mapping[str, str] | None = None,
+    correction: str = "exact",
 ) -> tuple[Floats, Floats]:
     """Check the columns, correct zero cells and compute; an effect without a usable variance keeps its value.
 
@@ -146,27 +183,46 @@ def computed(
         Studies, for messages.
     names : mapping of str to str, optional
         What the columns are called in the user's table, for messages.
+    correction : str
+        Which small-sample factor, a name in `CORRECTIONS`; without effect on measures that have none.
     """
     try:
-        ready = chosen.family.prepare(inputs, chosen, options)
+        with np.errstate(all="ignore"):
+            ready = chosen.family.prepare(inputs, chosen, options)
     except Problem as problem:
         place = (names or {}).get(problem.column, problem.column)
         raise EffectSizeError(
             f"{labels[problem.row]}: column {place!r} is {problem.value:g}, but it {problem.rule}; correct the entry."
         ) from None
     with np.errstate(all="ignore"):
+        if chosen.df is not None:
+            ready["factor"] = CORRECTIONS[correction](chosen.df(ready))
         yi, vi = chosen.compute(**ready, vtype=vtype or chosen.vtypes[0])
         known = np.isfinite(yi)
         usable = known & np.isfinite(vi) & (vi > 0)
     return np.where(known, yi, np.nan), np.where(usable, vi, np.nan)
 
 
-def _warn_missing(vi: Floats, labels: tuple[str, ...], chosen: Measure) -> None:
-    lost = [labels[i] for i in np.flatnonzero(np.isnan(vi))]
-    if lost:
+def _warn_missing(
+    chosen: Measure, inputs: Mapping[str, Floats], yi: Floats, vi: Floats, labels: tuple[str, ...]
+) -> None:
+    """Name the studies without a usable variance, each with what is missing or undefined."""
+    reasons: dict[str, list[str]] = {}
+    for row in np.flatnonzero(np.isnan(vi)):
+        empty = [name for name, values in inputs.items() if np.isnan(values[row])]
+        reasons.setdefault(_reason(chosen, empty, float(yi[row])), []).append(labels[row])
+    if reasons:
+        lost = [labels[row] for row in np.flatnonzero(np.isnan(vi))]
+        told = "; ".join(f"{some(studies)}: {reason}" for reason, studies in reasons.items())
         warnings.warn(
-            f"The {chosen.name} of {some(lost)} cannot be computed with its variance from the figures given (an entry "
-            "is missing, a zero cell is left uncorrected, or the variance is 0); it stays in the table as NaN.",
+            f"The {chosen.name} of {some(lost)} cannot be computed with its variance from the figures given "
+            f"({told if len(reasons) > 1 else next(iter(reasons))}); it stays in the table as NaN.",
             MetailWarning,
             stacklevel=3,
         )
+
+
+def _reason(chosen: Measure, empty: list[str], effect: float) -> str:
+    if empty:
+        return f"{listed(empty)} {'is' if len(empty) == 1 else 'are'} missing"
+    return chosen.undefined if np.isnan(effect) else "the variance is 0 or not defined"

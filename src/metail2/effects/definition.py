@@ -9,12 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metail2.effects.transforms import TRANSFORMS, Transform
+from metail2.effects.transforms import TRANSFORMS, SizedInverse, Transform
 from metail2.registry import Registry
 
 Floats = NDArray[np.float64]
 Compute = Callable[..., tuple[Floats, Floats]]
 """``(columns…, vtype=…) → (yi, vi)``: arrays of shape (k,) in, two arrays of shape (k,) out."""
+Degrees = Callable[[Mapping[str, Floats]], Floats]
+"""The prepared columns → degrees of freedom of the small-sample factor, shape (k,)."""
+
+UNDEFINED = "the effect is not defined at its figures, such as an uncorrected zero cell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,13 @@ class Measure:
         Codes of the variances that may be chosen, the default first.
     add : float
         Default added to zero cells (counts only).
+    df : callable or None
+        Degrees of freedom of the small-sample factor, which then is one more column of `compute`, ``factor``; None for
+        a measure without one.
+    undefined : str
+        When the effect of complete figures is not defined, as a clause for the warning.
+    inverses : tuple of SizedInverse
+        Back-transforms of a pooled effect that need the studies' sizes.
     """
 
     code: str
@@ -77,6 +88,9 @@ class Measure:
     citation: str
     vtypes: tuple[str, ...]
     add: float
+    df: Degrees | None
+    undefined: str
+    inverses: tuple[SizedInverse, ...]
 
 
 MEASURES: Registry[Measure] = Registry("measure")
@@ -94,6 +108,9 @@ def measure(
     null: float = 0.0,
     vtypes: tuple[str, ...] = ("LS",),
     add: float = 0.5,
+    df: Degrees | None = None,
+    undefined: str = UNDEFINED,
+    inverses: tuple[SizedInverse, ...] = (),
 ) -> Callable[[Compute], Compute]:
     """Register the decorated function as the measure `code`; see `Measure` for the meaning of each argument."""
 
@@ -101,7 +118,20 @@ def measure(
         MEASURES.add(
             code,
             Measure(
-                code, name, family, compute, scale or name, TRANSFORMS[transform], null, formulas, citation, vtypes, add
+                code,
+                name,
+                family,
+                compute,
+                scale or name,
+                TRANSFORMS[transform],
+                null,
+                formulas,
+                citation,
+                vtypes,
+                add,
+                df,
+                undefined,
+                inverses,
             ),
         )
         return compute

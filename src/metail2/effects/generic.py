@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from metail2.effects.counts import Problem, check_finite, check_positive
+from metail2.effects.counts import check_finite, check_positive
 from metail2.effects.definition import Family, Measure, measure
-from metail2.kernels.inference import quantile
+from metail2.effects.intervals import variance_from_interval
 
 Floats = NDArray[np.float64]
 
@@ -23,18 +23,7 @@ def _prepare(columns: Mapping[str, Floats], chosen: Measure, options: Any) -> di
     if "sei" in columns:
         check_positive(columns, "sei")
         return {"yi": columns["yi"], "vi": columns["sei"] ** 2}
-    return {"yi": columns["yi"], "vi": _from_interval(columns)}
-
-
-def _from_interval(columns: Mapping[str, Floats]) -> Floats:
-    yi, lower, upper = (columns[name] for name in ("yi", "ci_lower", "ci_upper"))
-    for name, wrong in (("ci_lower", lower >= yi), ("ci_upper", upper <= yi)):
-        if wrong.any():
-            row = int(np.flatnonzero(wrong)[0])
-            raise Problem(
-                row, name, float(columns[name][row]), f"must leave the estimate {yi[row]:g} inside the interval"
-            )
-    return np.asarray(((upper - lower) / (2 * quantile(0.95, np.inf))) ** 2)
+    return {"yi": columns["yi"], "vi": variance_from_interval(columns, "yi")}
 
 
 GENERIC = Family("generic", (("yi", "vi"), ("yi", "sei"), ("yi", "ci_lower", "ci_upper")), _prepare)

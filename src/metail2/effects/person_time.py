@@ -49,3 +49,15 @@ def rate_difference(
 ) -> tuple[Floats, Floats]:
     """Incidence rate difference, events a unit of person-time."""
     return events1 / time1 - events2 / time2, events1 / time1**2 + events2 / time2**2
+
+
+@measure(
+    "IRSD", "difference of square-root incidence rates", PERSON_TIME,
+    formulas=("√(x1/t1) − √(x2/t2)", "1/4t1 + 1/4t2"),
+    add=0.0, citation="Bartlett MS (1936). Supplement to the Journal of the Royal Statistical Society 3:68–78",
+)  # fmt: skip
+def root_rate_difference(
+    events1: Floats, events2: Floats, time1: Floats, time2: Floats, vtype: str
+) -> tuple[Floats, Floats]:
+    """Difference of the variance-stabilised rates √(x/t)."""
+    return np.sqrt(events1 / time1) - np.sqrt(events2 / time2), 1 / (4 * time1) + 1 / (4 * time2)

@@ -80,3 +80,14 @@ def peto_odds_ratio(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> t
     """Log odds ratio by Peto's one step, (O − E)/V."""
     v = hypergeometric_variance(a, b, c, d)
     return (a - (a + c) * (a + b) / (a + b + c + d)) / v, 1 / v
+
+
+@measure(
+    "AS", "arcsine difference", TWO_BY_TWO,
+    formulas=("asin √(a/n1) − asin √(c/n2)", "1/4n1 + 1/4n2"),
+    add=0.0, citation="Rücker G, Schwarzer G, Carpenter J, Olkin I (2009). Statistics in Medicine 28:721–738",
+)  # fmt: skip
+def arcsine_difference(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[Floats, Floats]:
+    """Difference of the variance-stabilised risks asin √p, in radians; tables without events need no correction."""
+    n1, n2 = a + b, c + d
+    return np.arcsin(np.sqrt(a / n1)) - np.arcsin(np.sqrt(c / n2)), 1 / (4 * n1) + 1 / (4 * n2)

@@ -1,4 +1,4 @@
-"""Measures that compare the means of two independent arms."""
+"""Measures that compare the means of two independent arms: differences, standardised differences and the ratio."""
 
 from __future__ import annotations
 
@@ -11,24 +11,87 @@ from numpy.typing import NDArray
 from metail2.effects.counts import check_finite, check_not_negative, check_positive
 from metail2.effects.definition import Family, Measure, measure
 from metail2.effects.moments import small_sample_factor
+from metail2.effects.printed_tests import t_statistic
 
 Floats = NDArray[np.float64]
-_COLUMNS = ("mean1", "sd1", "n1", "mean2", "sd2", "n2")
+COLUMNS = ("mean1", "sd1", "n1", "mean2", "sd2", "n2")
 
 
-def _prepare(columns: Mapping[str, Floats], chosen: Measure, options: Any) -> dict[str, Floats]:
+def prepare_means(columns: Mapping[str, Floats], chosen: Measure, options: Any) -> dict[str, Floats]:
+    """Check means, SDs and sizes of both arms."""
     check_finite(columns, "mean1", "mean2")
     check_not_negative(columns, "sd1", "sd2")
+    check_sizes(columns)
+    return {name: columns[name] for name in COLUMNS}
+
+
+def check_sizes(columns: Mapping[str, Floats]) -> None:
+    """Both arms have patients."""
     check_positive(columns, "n1", "n2", rule="must be a number of patients above 0")
-    return {name: columns[name] for name in _COLUMNS}
-
-
-TWO_MEANS = Family("two_means", (_COLUMNS,), _prepare)
 
 
 def pooled_variance(sd1: Floats, n1: Floats, sd2: Floats, n2: Floats) -> Floats:
     """Pooled within-arm variance, n1 + n2 − 2 degrees of freedom."""
     return np.asarray(((n1 - 1) * sd1**2 + (n2 - 1) * sd2**2) / (n1 + n2 - 2))
+
+
+def cohens_d(columns: Mapping[str, Floats]) -> Floats:
+    """Return the uncorrected standardised difference, from moments, as printed, or from its t test.
+
+    Parameters
+    ----------
+    columns : mapping of str to ndarray, shape (k,)
+        One of the sets of `STANDARDISED`.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        (mean1 − mean2)/pooled SD. From t it is t·√(1/n1 + 1/n2), which is exact for the t test with equal variances;
+        F, P and the point-biserial r give that t. A Welch or rank test does not.
+    """
+    if "d" in columns:
+        check_finite(columns, "d")
+        return columns["d"]
+    n1, n2 = columns["n1"], columns["n2"]
+    if "mean1" in columns:
+        sd = np.sqrt(pooled_variance(columns["sd1"], n1, columns["sd2"], n2))
+        return np.asarray((columns["mean1"] - columns["mean2"]) / sd)
+    return t_statistic(columns, n1 + n2 - 2) * np.sqrt(1 / n1 + 1 / n2)
+
+
+def _prepare_standardised(columns: Mapping[str, Floats], chosen: Measure, options: Any) -> dict[str, Floats]:
+    if "mean1" in columns:
+        prepare_means(columns, chosen, options)
+    check_sizes(columns)
+    return {"d": cohens_d(columns), "n1": columns["n1"], "n2": columns["n2"]}
+
+
+TWO_MEANS = Family("two_means", (COLUMNS,), prepare_means)
+STANDARDISED = Family(
+    "two_means",
+    (
+        COLUMNS,
+        ("d", "n1", "n2"),
+        ("t", "n1", "n2"),
+        ("f", "direction", "n1", "n2"),
+        ("p", "direction", "n1", "n2"),
+        ("r", "n1", "n2"),
+    ),
+    _prepare_standardised,
+)
+"""For measures that depend on the arms only through Cohen's d and the sizes; `compute` gets ``d n1 n2``."""
+
+_BONETT = "Bonett DG (2008). Psychological Methods 13:99–109"
+_HEDGES = "Hedges LV (1981). Journal of Educational Statistics 6:107–128"
+_FLAT = "the SD that it is divided by is 0, or there are too few patients"
+
+
+def _df_both(columns: Mapping[str, Floats]) -> Floats:
+    return columns["n1"] + columns["n2"] - 2
+
+
+def _df_second(columns: Mapping[str, Floats]) -> Floats:
+    return columns["n2"] - 1
 
 
 @measure(
@@ -46,32 +109,86 @@ def mean_difference(
 
 
 @measure(
-    "SMD", "standardised mean difference (Hedges' g)", TWO_MEANS,
+    "SMD", "standardised mean difference (Hedges' g)", STANDARDISED,
     formulas=("J(n1 + n2 − 2)·(m1 − m2)/sd_pooled", "1/n1 + 1/n2 + g²/2(n1 + n2)"),
-    vtypes=("LS", "LS2", "UB", "H0"),
-    citation="Hedges LV (1981). Journal of Educational Statistics 6:107–128",
+    vtypes=("LS", "LS2", "UB", "H0"), df=_df_both, undefined=_FLAT, citation=_HEDGES,
 )  # fmt: skip
 def standardised_mean_difference(
-    mean1: Floats, sd1: Floats, n1: Floats, mean2: Floats, sd2: Floats, n2: Floats, vtype: str
+    d: Floats, n1: Floats, n2: Floats, factor: Floats, vtype: str
 ) -> tuple[Floats, Floats]:
-    """Hedges' g with the exact small-sample factor; large-sample (LS, LS2), unbiased (UB) or null (H0) variance."""
-    m = n1 + n2 - 2
-    factor = small_sample_factor(m)
-    d = (mean1 - mean2) / np.sqrt(pooled_variance(sd1, n1, sd2, n2))
-    g, sizes = factor * d, 1 / n1 + 1 / n2
+    """Standardised difference; large-sample (LS, LS2), unbiased (UB) or null (H0) variance.
+
+    UB is unbiased whichever factor is used: E(d²) = m/(m − 2)·(1/n1 + 1/n2 + δ²) gives the unbiased estimate of δ²,
+    and (factor·δ/J)² is the square of the expectation of factor·d. With the exact factor it is the formula of Hedges,
+    1/n1 + 1/n2 + (1 − (m − 2)/(m·J²))·g².
+    """
+    m, g, sizes = n1 + n2 - 2, factor * d, 1 / n1 + 1 / n2
+    if vtype == "UB":
+        j2 = small_sample_factor(m) ** 2
+        return g, factor**2 / j2 * (sizes + (j2 - (m - 2) / m) * d**2)
     variance = {
-        "LS": lambda: sizes + g**2 / (2 * (n1 + n2)),
-        "LS2": lambda: factor**2 * (sizes + d**2 / (2 * (n1 + n2))),
-        "UB": lambda: sizes + (1 - (m - 2) / (m * factor**2)) * g**2,
-        "H0": lambda: factor**2 * m / (m - 2) * sizes,
-    }[vtype]()
+        "LS": sizes + g**2 / (2 * (n1 + n2)),
+        "LS2": factor**2 * (sizes + d**2 / (2 * (n1 + n2))),
+        "H0": factor**2 * m / (m - 2) * sizes,
+    }[vtype]
     return g, variance
+
+
+@measure(
+    "SMDH", "standardised mean difference (unequal variances)", TWO_MEANS,
+    formulas=(
+        "J(n1 + n2 − 2)·(m1 − m2)/sd, sd² = (sd1² + sd2²)/2",
+        "(sd1²/(n1 − 1) + sd2²/(n2 − 1))/sd² + g²·(sd1⁴/(n1 − 1) + sd2⁴/(n2 − 1))/8sd⁴",
+    ),
+    df=_df_both, undefined=_FLAT, citation=_BONETT,
+)  # fmt: skip
+def standardised_by_average(
+    mean1: Floats, sd1: Floats, n1: Floats, mean2: Floats, sd2: Floats, n2: Floats, factor: Floats, vtype: str
+) -> tuple[Floats, Floats]:
+    """Difference in units of the root mean square of both SDs, which need not be equal."""
+    variance = (sd1**2 + sd2**2) / 2
+    g = factor * (mean1 - mean2) / np.sqrt(variance)
+    of_means = (sd1**2 / (n1 - 1) + sd2**2 / (n2 - 1)) / variance
+    of_sd = (sd1**4 / (n1 - 1) + sd2**4 / (n2 - 1)) / (8 * variance**2)
+    return g, of_means + g**2 * of_sd
+
+
+def glass_delta(mean1: Floats, mean2: Floats, sd2: Floats, factor: Floats) -> Floats:
+    """Difference in SDs of the second arm, the control."""
+    return np.asarray(factor * (mean1 - mean2) / sd2)
+
+
+@measure(
+    "SMD1", "standardised mean difference (Glass' Δ, SD of arm 2)", TWO_MEANS,
+    formulas=("J(n2 − 1)·(m1 − m2)/sd2", "1/n1 + 1/n2 + g²/2n2"), df=_df_second, undefined=_FLAT,
+    citation=f"Glass GV (1976). Educational Researcher 5:3–8; {_HEDGES}",
+)  # fmt: skip
+def standardised_by_control(
+    mean1: Floats, sd1: Floats, n1: Floats, mean2: Floats, sd2: Floats, n2: Floats, factor: Floats, vtype: str
+) -> tuple[Floats, Floats]:
+    """Difference in SDs of the second arm; the variance takes both SDs as equal."""
+    g = glass_delta(mean1, mean2, sd2, factor)
+    return g, 1 / n1 + 1 / n2 + g**2 / (2 * n2)
+
+
+@measure(
+    "SMD1H", "standardised mean difference (Glass' Δ, unequal variances)", TWO_MEANS,
+    formulas=("J(n2 − 1)·(m1 − m2)/sd2", "(sd1/sd2)²/(n1 − 1) + 1/(n2 − 1) + g²/2(n2 − 1)"), df=_df_second,
+    undefined=_FLAT, citation=_BONETT,
+)  # fmt: skip
+def standardised_by_control_unequal(
+    mean1: Floats, sd1: Floats, n1: Floats, mean2: Floats, sd2: Floats, n2: Floats, factor: Floats, vtype: str
+) -> tuple[Floats, Floats]:
+    """Difference in SDs of the second arm; the variance lets the SD of the first differ."""
+    g = glass_delta(mean1, mean2, sd2, factor)
+    return g, (sd1 / sd2) ** 2 / (n1 - 1) + 1 / (n2 - 1) + g**2 / (2 * (n2 - 1))
 
 
 @measure(
     "ROM", "ratio of means", TWO_MEANS,
     formulas=("ln(m1/m2) + ½(sd1²/(n1·m1²) − sd2²/(n2·m2²))", "sd1²/(n1·m1²) + sd2²/(n2·m2²)"),
     scale="log ratio of means", transform="exp", vtypes=("LS", "HO", "AV", "AVHO"),
+    undefined="the means are not both above 0 or both below it",
     citation="Hedges LV, Gurevitch J, Curtis PS (1999). Ecology 80:1150–1156; Lajeunesse MJ (2015). Ecology "
     "96:2056–2063; Nakagawa S et al. (2023). Ecology Letters 26:232–244 (average CV)",
 )  # fmt: skip
@@ -95,6 +212,6 @@ def ratio_of_means(
 
 
 def _average(cv: Floats, n: Floats) -> float:
-    """Mean CV weighted by sample size over the studies that have one."""
-    known = ~(np.isnan(cv) | np.isnan(n))
-    return float(np.average(cv[known], weights=n[known])) if known.any() else float("nan")
+    """Mean size of the CV, weighted by sample size, over the studies that have one."""
+    known = np.isfinite(cv) & np.isfinite(n)
+    return float(np.average(np.abs(cv[known]), weights=n[known])) if known.any() else float("nan")

@@ -142,7 +142,9 @@ def study_table(
         effects.study, effects.yi, effects.vi, effects.yi - half, effects.yi + half, weight, fitted,
         effects.yi - fitted, group_labels(effects), state,
     )  # fmt: skip
-    return pd.DataFrame(dict(zip(STUDY_COLUMNS, values, strict=True)) | dict(effects.inputs))
+    # a printed interval may bear the name of the computed one, which is on the pooled scale and stands here
+    own = {name: column for name, column in effects.inputs.items() if name not in STUDY_COLUMNS}
+    return pd.DataFrame(dict(zip(STUDY_COLUMNS, values, strict=True)) | own)
 
 
 def group_labels(effects: EffectSizes) -> list[str]:

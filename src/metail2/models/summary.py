@@ -17,6 +17,7 @@ def summary_text(result: Pooled) -> str:
     glance = result.glance().to_dict("records")[0]
     measure = MEASURES[glance["measure"]]
     lines = [_model_line(glance, measure), "", *_coefficients(result, glance, measure)]
+    lines += _sized(result, measure)
     lines += [_companion(row, measure) for row in result.companions().to_dict("records")]
     if not math.isnan(glance["pi_lower"]):
         limits = _displayed(measure, glance["pi_lower"], glance["pi_upper"])
@@ -52,11 +53,31 @@ def _coefficients(result: Pooled, glance: Row, measure: Measure) -> list[str]:
             return [f"  {measure.name} undefined"]
         estimate = number(float(measure.transform(row["estimate"])), 3) + measure.transform.unit
         limits = _displayed(measure, row["ci_lower"], row["ci_upper"])
-        return [f"  {measure.name} {estimate}, {_level(glance)} interval {limits}, {p_value(row['p_value'])}"]
+        return [f"  {measure.name} {estimate}, {_level(glance)} interval {limits}{_against_null(row, measure)}"]
     lines = [f"  coefficients on the scale of the {measure.scale}, with {_level(glance)} intervals:"]
     for row in rows:
         limits = interval(row["ci_lower"], row["ci_upper"], 4)
         lines.append(f"  {row['term']} {number(row['estimate'], 4)}, {limits}, {p_value(row['p_value'])}")
+    return lines
+
+
+def _against_null(row: Row, measure: Measure) -> str:
+    """Write the P value where the measure has a value of no effect; a single proportion or mean has none."""
+    return "" if math.isnan(measure.null) else f", {p_value(row['p_value'])}"
+
+
+def _sized(result: Pooled, measure: Measure) -> list[str]:
+    """Show a pooled effect by the back-transforms that need the studies' sizes, where the measure has them."""
+    tidy, sizes = result.tidy().iloc[0], result.studies()
+    shown = [inverse for inverse in measure.inverses if inverse.column in sizes and tidy["term"] == "intercept"]
+    lines = []
+    for inverse in shown:
+        used = sizes.loc[sizes["state"] == "used", inverse.column].to_numpy(dtype=float)
+        values = inverse.compute(
+            tidy[["estimate", "ci_lower", "ci_upper"]].to_numpy(dtype=float), used, tidy["se"] ** 2
+        )
+        estimate, lower, upper = values.tolist()
+        lines.append(f"  by {inverse.label}: {number(estimate, 3)}, {interval(lower, upper, 3)}")
     return lines
 
 
@@ -65,7 +86,8 @@ def _companion(row: Row, measure: Measure) -> str:
     prediction = ""
     if not math.isnan(row["pi_lower"]):
         prediction = f"; prediction interval {_displayed(measure, row['pi_lower'], row['pi_upper'])}"
-    return f"  beside it, {TEST_NAMES[row['test']]}: {limits}, {p_value(row['p_value'])}{prediction}  [{row['reason']}]"
+    p = _against_null(row, measure)
+    return f"  beside it, {TEST_NAMES[row['test']]}: {limits}{p}{prediction}  [{row['reason']}]"
 
 
 def _prediction_name(glance: Row) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import overload
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES, Measure
 from metail2.errors import EffectSizeError, RecordError, UnknownChoice
 from metail2.records.builders import BUILDERS, Entry, Question
+from metail2.records.mixed import harmonise_table
 from metail2.records.selection import Chosen, Selection
 from metail2.records.trail import ASSUMED, DERIVED
 from metail2.records.trial_records import TrialRecords
@@ -25,6 +27,7 @@ GEARY = 3.0
 """Below this ratio of a mean to its standard error a log ratio of means is unreliable."""
 
 
+@overload
 def harmonise(
     records: TrialRecords,
     outcome: str | Sequence[str],
@@ -43,18 +46,59 @@ def harmonise(
     to: str = "only0",
     drop00: bool = False,
     vtype: str | None = None,
+) -> EffectSizes: ...
+@overload
+def harmonise(
+    records: pd.DataFrame,
+    *,
+    measure: str,
+    study: str | None = None,
+    r: float | str | None = None,
+    level: float | str = 0.95,
+    method: str = "recommended",
+    add: float | None = None,
+    to: str = "only0",
+    drop00: bool = False,
+    vtype: str | None = None,
+    **columns: str,
+) -> EffectSizes: ...
+def harmonise(
+    records: TrialRecords | pd.DataFrame,
+    outcome: str | Sequence[str] | None = None,
+    measure: str = "",
+    *,
+    timepoint: Chosen = None,
+    population: Chosen = None,
+    studies: Sequence[str] | None = None,
+    baseline: str = "baseline",
+    arms: str = "combine",
+    role: str = "experimental",
+    r: float | str | None = None,
+    arm_sizes: Chosen = "printed",
+    method: str = "recommended",
+    add: float | None = None,
+    to: str = "only0",
+    drop00: bool = False,
+    vtype: str | None = None,
+    study: str | None = None,
+    level: float | str = 0.95,
+    **columns: str,
 ) -> EffectSizes:
     """Turn printed figures into effect sizes.
 
+    The figures are trial records with their quotes, or a plain table with one row a study in which every study may
+    print other statistics.
+
     Parameters
     ----------
-    records : TrialRecords
-        From `load_records` or `read_records`.
+    records : TrialRecords or DataFrame
+        From `load_records` or `read_records`; or a table, for instance from `read_table` (see Notes).
     outcome : str or sequence of str
-        Which outcome; several only where they are one thing under several names (their units must agree).
+        Which outcome; several only where they are one thing under several names (their units must agree). Not for a
+        table, which holds one.
     measure : str
-        Code in `MEASURES`: a contrast of two arms (RR, OR, RD, MD, SMD, ROM), a change in one group (MC, SMCC, SMCR,
-        ROMC), a proportion (PR, PLO, PFT) or a printed estimate (GEN).
+        Code in `MEASURES`. Of trial records: a contrast of two arms (RR, OR, RD, MD, SMD, ROM), a change in one group
+        (MC, SMCC, SMCR, ROMC), a proportion (PR, PLO, PFT) or a printed estimate (GEN). Of a table: any.
     timepoint, population : str or mapping of study_id to str, optional
         When, and which patients; needed only where a study prints several.
     studies : sequence of study_id, optional
@@ -67,7 +111,8 @@ def harmonise(
     role : {"experimental", "control"}
         Whose change or proportion, for measures of one group.
     r : float, optional
-        Assumed correlation of the values before and after, needed for measures of change.
+        Assumed correlation of the values before and after, needed for measures of change; in a table, for the rows that
+        have nothing better, or else the name of the column of printed ones.
     arm_sizes : str or mapping of study_id to str
         ``"printed"``; ``"allocation"``: the total is shared by the allocation ratio; ``"randomised"``: all randomised
         patients, those without an outcome counted as not having the event. The last two are marked as assumed.
@@ -75,22 +120,78 @@ def harmonise(
         How medians, quartiles and ranges become means and SDs; a name in `conversions.SUMMARY_METHODS`.
     add, to, drop00, vtype
         As in `effect_sizes`.
+    study : str, optional
+        A table's column of study labels, each once; by default ``study``, else "study 1" …
+    level : float or str
+        Confidence level of a table's intervals, for rows whose column ``level`` is empty; or the name of that column.
+    **columns : str
+        ``mean1="m_exp"``: where to find a figure of a table under another name.
 
     Returns
     -------
     EffectSizes
         One effect a study (or arm), in the order asked; `trail` says what each rests on. A single patient has an
-        effect but no variance.
+        effect but no variance. A row of a table that prints too little is NaN, with a warning that says what is
+        missing.
 
     Raises
     ------
     RecordError
         If a study prints too little or something ambiguous, a cohort would be entered twice, or units do not agree;
-        the message names the study and what to do.
+        if a cell of a table is no number, its figures are impossible, or percentages fit several counts. The message
+        names the study and what to do.
+    EffectSizeError
+        If a measure cannot take a table's figure; the message names study and column.
     UnknownChoice
         If a name is not among the choices.
+
+    Notes
+    -----
+    A table may have these columns, of which each row fills those its study prints. A suffix says whose figure it is: 1
+    and 2 (experimental and control arm), _post, _pre and _change (one group), none (one group at one time).
+
+    ==================================  ==============================================================================
+    ``n1``                              number of patients (one group: ``n``, for all times)
+    ``mean1 sd1``                       mean and SD
+    ``se1``                             standard error of the mean
+    ``mean1_lower mean1_upper``         confidence interval of the mean (t, n − 1 df)
+    ``median1 q1_1 q3_1 min1 max1``     median, quartiles, range (``q1_post``; one group: ``q1``)
+    ``events1 percent1 time1``          events, their percentage of ``n1``, person-time
+    ``mean_change sd_change r``         change in one group; correlation of before and after
+    ``estimate``                        the effect as displayed: a ratio for RR, OR, ROM …
+    ``se``                              standard error on the pooled scale (of the log ratio)
+    ``ci_lower ci_upper level``         interval of the estimate, as displayed; its confidence level, 0.95
+    ``p t f direction``                 two-sided P, t (or z), F with 1 df; 1 or −1, the sign of the effect
+    ``d g r``                           Cohen's d, Hedges' g, point-biserial correlation (or r itself, for COR)
+    ``yi vi``                           effect and variance on the pooled scale
+    …                                   any other column of the measure (``metail2 measures`` lists them)
+    ==================================  ==============================================================================
+
+    A row's effect comes from one way only, the first that it has all figures for: (1) the measure's own columns, where
+    an SD may come from a standard error, else an interval, else (with the mean) from quartiles or range, and counts
+    from percentages that only one count fits; then the measure's other columns, such as ``d``, ``t``, ``f``; (2) ``yi
+    vi``, ``yi se``, or the estimate with its standard error, interval or t; (3) an exact P; (4) the measure's own
+    columns with the assumed `r`. An interval or P of a mean difference or change is taken as that of a t test where the
+    numbers of patients are printed, any other as normal on the pooled scale. No figure is borrowed from other rows, and
+    `vtype` does not change a printed variance.
     """
+    if isinstance(records, pd.DataFrame):
+        if isinstance(outcome, str) and outcome in MEASURES and not measure:
+            raise RecordError(f'A table has one outcome, so give the measure by its name: measure="{outcome}".')
+        _refuse_options(
+            "a table, which has one outcome and one row a study", outcome=outcome, timepoint=timepoint,
+            population=population, studies=studies, baseline=baseline, arms=arms, role=role, arm_sizes=arm_sizes,
+        )  # fmt: skip
+        return harmonise_table(
+            records, measure, study=study, r=r, level=level, method=method, zero_cells=ZeroCells(add, to, drop00),
+            vtype=vtype, columns=columns,
+        )  # fmt: skip
+    _refuse_options("trial records", study=study, level=level, **columns)
     definition = MEASURES[measure]
+    if outcome is None:
+        raise RecordError("Trial records need an outcome: which of theirs is to be taken.")
+    if isinstance(r, str):
+        raise RecordError("Trial records need r as a number.")
     for kind, given, choices in (
         ("way to treat several arms", arms, ("combine", "separate")),
         ("role", role, ("experimental", "control")),
@@ -109,6 +210,15 @@ def harmonise(
     flat = [entry for group in entries for entry in group]
     guard([entry.unit for entry in flat], measure)
     return _effects(flat, entries, definition, ZeroCells(add, to, drop00), vtype)
+
+
+def _refuse_options(what: str, /, **options: object) -> None:
+    """Raise for the first option given that has no meaning."""
+    usual = {"baseline": "baseline", "arms": "combine", "role": "experimental", "arm_sizes": "printed", "level": 0.95}
+    for name, given in options.items():
+        left_out = given is None or (isinstance(given, str | float) and given == usual.get(name))
+        if not left_out:
+            raise RecordError(f"{name}={given!r} has no meaning for {what}; leave it out.")
 
 
 def _check_choices(

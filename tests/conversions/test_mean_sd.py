@@ -18,10 +18,10 @@ PRINTED = {
     for name, values in REFERENCE["summaries"].items()
 }
 CASES = {
-    case["method"].replace("default", "recommended"): case
+    {"default": "recommended", "default, log-normal": "lognormal"}.get(case["method"], case["method"]): case
     for case in REFERENCE["five_number"]
-    if case["method"] != "default, log-normal"
 }
+NORMAL = ("recommended", "hozo2005", "wan2014", "luo2018", "shi2020", "bland2015", "walter2007")
 
 
 @pytest.mark.parametrize("method", CASES)
@@ -111,7 +111,7 @@ def test_expected_range_matches_high_precision_integration(n):
 
 
 ordered = st.lists(st.floats(-1e3, 1e3).map(lambda value: round(value, 6)), min_size=5, max_size=5).map(sorted)
-methods = st.sampled_from([*SUMMARY_METHODS])
+methods = st.sampled_from(NORMAL)
 
 
 def summary(values, n, method, kind):
@@ -146,7 +146,7 @@ def test_reflection(values, n, method, kind):
 
 @given(ordered, st.integers(2, 500))
 def test_mean_lies_in_the_range_and_sd_is_not_negative(values, n):
-    for method in SUMMARY_METHODS:
+    for method in NORMAL:
         mean, sd = summary(values, n, method, "five")
         slack = 1e-12 * max(map(abs, values))
         assert np.isnan(mean) or values[0] - slack <= mean <= values[-1] + slack

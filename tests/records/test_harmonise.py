@@ -279,7 +279,8 @@ def test_one_arm_apart_is_as_combined(made):
             arm("A", "x", "experimental", mean=3, sd=1, n=9) + arm("A", "y", "experimental", mean=4, sd=1, n=9)
             + arm("A", "p", "control", mean=2, sd=1, n=9),
             "SMD",
-            "Unknown measure with a shared control 'SMD'. Did you mean 'MD'? Choose from: MD, ROM, RR, OR, RD.",
+            "Unknown measure with a shared control 'SMD'. Did you mean 'MD'? Choose from: MD, ROM, RR, OR, RD, "
+            "VR, CVR, AS, IRR, IRD, IRSD.",
         ),
     ],
 )  # fmt: skip
@@ -581,7 +582,8 @@ REFUSALS = [
      "Trial A, arm x, week 12: the mean 3 is below the minimum 4; correct the records."),
     (arm("A", "x", "experimental", median=5, q1=4, q3=9, n=9) + FIVE, {"measure": "MD", "method": "walter2007"},
      RecordError,
-     "Trial A, arm x, week 12: the method 'walter2007' gives no mean and SD from q1, median, q3."),
+     "Trial A, arm x, week 12: the method 'walter2007' gives no mean and SD from q1, median, q3 "
+     "(Walter and Yao 2007 has no formula for median and quartiles)."),
     # changes
     (change("A", (8, 2, 20), (5, 3, 20)), {"measure": "MC"}, RecordError,
      "MC needs the correlation of the values before and after, which trials seldom print; assume one with r=0.5 (the "

@@ -1,9 +1,7 @@
-"""Arms of one trial: combined into one, or kept apart with the covariance that a shared control brings."""
+"""Arms of one trial: combined into one, or split between comparisons."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -11,12 +9,10 @@ import numpy.typing as npt
 
 from metail2.conversions.checks import Array, figures, refuse
 from metail2.errors import EffectSizeError
-from metail2.registry import Registry
-from metail2.wording import listed
 
 
 class CombinedMeans(NamedTuple):
-    """Mean, SD and number of people of arms taken together; ndarrays of one shape."""
+    """Mean, SD and number of people of arms taken together, or of the parts of one; ndarrays of one shape."""
 
     mean: Array
     sd: Array
@@ -24,7 +20,7 @@ class CombinedMeans(NamedTuple):
 
 
 class CombinedEvents(NamedTuple):
-    """Events and number of people of arms taken together; ndarrays of one shape."""
+    """Events and number of people of arms taken together, or of the parts of one; ndarrays of one shape."""
 
     events: Array
     n: Array
@@ -99,138 +95,86 @@ def combine_events(events: npt.ArrayLike, ns: npt.ArrayLike) -> CombinedEvents:
     return CombinedEvents(count.sum(axis=-1), n.sum(axis=-1))
 
 
-@dataclass(frozen=True)
-class ControlShare:
-    """The part of a measure's variance that comes from the control arm.
+def split_means(mean: npt.ArrayLike, sd: npt.ArrayLike, n: npt.ArrayLike, parts: int) -> CombinedMeans:
+    """Split an arm that several others are compared with: each part has n/parts people and the same mean and SD.
 
-    Attributes
-    ----------
-    needs : tuple of str
-        The figures of the control arm that it needs besides n: "mean", "sd", "events".
-    compute : callable
-        The control arm's mean, SD, events and n to that part.
-    """
-
-    needs: tuple[str, ...]
-    compute: Callable[[Array, Array, Array, Array], Array]
-
-
-def _md(mean: Array, sd: Array, events: Array, n: Array) -> Array:
-    return sd**2 / n
-
-
-def _rom(mean: Array, sd: Array, events: Array, n: Array) -> Array:
-    refuse(mean == 0, "A control mean of {mean} has no log ratio of means", mean=mean)
-    return sd**2 / (n * mean**2)
-
-
-def _rr(mean: Array, sd: Array, events: Array, n: Array) -> Array:
-    refuse(events == 0, "A control arm with {events} events has no log risk ratio", events=events)
-    return 1 / events - 1 / n
-
-
-def _or(mean: Array, sd: Array, events: Array, n: Array) -> Array:
-    message = "A control arm with {events} events among {n} people has no log odds ratio"
-    refuse((events == 0) | (events == n), message, events=events, n=n)
-    return 1 / events + 1 / (n - events)
-
-
-def _rd(mean: Array, sd: Array, events: Array, n: Array) -> Array:
-    risk = events / n
-    return risk * (1 - risk) / n
-
-
-SHARED_CONTROL: Registry[ControlShare] = Registry("measure with a shared control")
-SHARED_CONTROL.add("MD", ControlShare(("sd",), _md))
-SHARED_CONTROL.add("ROM", ControlShare(("mean", "sd"), _rom))
-SHARED_CONTROL.add("RR", ControlShare(("events",), _rr))
-SHARED_CONTROL.add("OR", ControlShare(("events",), _or))
-SHARED_CONTROL.add("RD", ControlShare(("events",), _rd))
-
-
-def shared_control_covariance(
-    measure: str,
-    *,
-    n: npt.ArrayLike,
-    mean: npt.ArrayLike | None = None,
-    sd: npt.ArrayLike | None = None,
-    events: npt.ArrayLike | None = None,
-) -> Array:
-    """Find the covariance of two effects that share one control arm: that arm's own part of the variance.
+    The parts are used as if they were independent groups. That keeps people from being counted twice, but the
+    comparisons remain correlated, since the parts share their mean; `shared_control_covariance` says by how much and
+    loses nothing.
 
     Parameters
     ----------
-    measure : str
-        "MD" (needs `sd`), "ROM" (log ratio of means; `mean`, `sd`), "RR", "OR" (on the log scale; `events`) or "RD"
-        (`events`).
-    n : array_like
-        Number of people in the control arm.
-    mean, sd, events : array_like, optional
-        Figures of the control arm. Give counts after any continuity correction, as the variances use them.
+    mean, sd, n : array_like
+        Mean, SD (divisor n − 1) and number of people of the shared arm.
+    parts : int
+        Into how many, at least 1.
 
     Returns
     -------
-    ndarray
-        Covariance, of the broadcast shape; NaN where a figure is NaN.
+    CombinedMeans
+        Arrays of shape (..., parts). The sizes are n/parts exactly, also where that is not whole (7 people in two parts
+        are 3.5 and 3.5): sizes that differ would give one comparison more weight than the other. Formulas for
+        variances take them; exact tests and counts do not.
 
     Raises
     ------
     EffectSizeError
-        When a figure that the measure needs is not given, the figures are impossible, or the effect does not exist (no
-        events for "RR", none or only events for "OR", a mean of zero for "ROM").
-    UnknownChoice
-        For another measure.
+        When an SD is negative, `parts` is not a whole number of at least 1, or a part would have less than one person.
 
     References
     ----------
-    Gleser LJ, Olkin I. Stochastically dependent effect sizes. In: The Handbook of Research Synthesis and
-    Meta-Analysis, 2nd ed., 2009, 357–376. For "ROM": Lajeunesse MJ. On the meta-analysis of response ratios for studies
-    with correlated and multi-group designs. Ecology 2011;92:2049–2055. doi:10.1890/11-0423.1
+    Higgins JPT, Eldridge S, Li T. Cochrane Handbook for Systematic Reviews of Interventions, section 23.3.4.
 
     Examples
     --------
-    >>> f"{shared_control_covariance('MD', sd=0.4, n=6):.4f}"
-    '0.0267'
+    >>> split_means(2.8, 1.2, 7, 2).n
+    array([3.5, 3.5])
     """
-    share = SHARED_CONTROL[measure]
-    given = {"mean": mean, "sd": sd, "events": events}
-    missing = [name for name in share.needs if given[name] is None]
-    if missing:
-        raise EffectSizeError(f"The covariance of {measure} needs the control arm's {listed(missing)}.")
-    centre, spread, count, size = figures(mean, sd, events, n)
-    refuse(size < 1, "A control arm of {n} people is impossible", n=size)
+    centre, spread, size = figures(mean, sd, n)
     refuse(spread < 0, "The SD {sd} is negative", sd=spread)
-    refuse((count < 0) | (count > size), "{events} events among {n} people are impossible", events=count, n=size)
-    return share.compute(centre, spread, count, size)
+    _refuse_bad_parts(size, parts)
+    return CombinedMeans(_repeat(centre, parts), _repeat(spread, parts), _repeat(size / parts, parts))
 
 
-def shared_control_matrix(vi: npt.ArrayLike, covariance: float) -> Array:
-    """Assemble the sampling covariance matrix of one trial's effects against a shared control.
+def split_events(events: npt.ArrayLike, n: npt.ArrayLike, parts: int) -> CombinedEvents:
+    """Split an arm that several others are compared with: each part has events/parts events among n/parts people.
+
+    As for `split_means`, the comparisons remain correlated.
 
     Parameters
     ----------
-    vi : array_like, shape (arms,)
-        Sampling variances of the effects, each against the shared control.
-    covariance : float
-        From `shared_control_covariance`, in the same units.
+    events, n : array_like
+        Events and number of people of the shared arm.
+    parts : int
+        Into how many, at least 1.
 
     Returns
     -------
-    ndarray, shape (arms, arms)
-        `vi` on the diagonal, `covariance` elsewhere; positive definite.
+    CombinedEvents
+        Arrays of shape (..., parts): events/parts and n/parts exactly, also where they are not whole, so that each part
+        has the risk of the whole arm. Exact and Mantel–Haenszel methods that need counts do not take fractions.
 
     Raises
     ------
     EffectSizeError
-        When a variance does not exceed the covariance, which is only a part of it, or the covariance is negative.
+        When events are negative or exceed the people of their arm, `parts` is not a whole number of at least 1, or a
+        part would have less than one person.
+
+    References
+    ----------
+    Higgins JPT, Eldridge S, Li T. Cochrane Handbook for Systematic Reviews of Interventions, section 23.3.4.
     """
-    (variances,) = figures(vi)
-    shared = np.asarray(covariance, dtype=np.float64)
-    refuse(shared < 0, "The covariance {covariance} is negative", covariance=shared)
-    refuse(
-        variances <= shared,
-        "The variance {vi} does not exceed {covariance}, the part that its control arm contributes",
-        vi=variances,
-        covariance=shared,
-    )
-    return np.diag(variances - shared) + shared
+    count, size = figures(events, n)
+    refuse((count < 0) | (count > size), "{events} events among {n} people are impossible", events=count, n=size)
+    _refuse_bad_parts(size, parts)
+    return CombinedEvents(_repeat(count / parts, parts), _repeat(size / parts, parts))
+
+
+def _refuse_bad_parts(n: Array, parts: int) -> None:
+    if parts < 1 or parts % 1 != 0:
+        raise EffectSizeError(f"An arm cannot be split into {parts} parts.")
+    refuse(n < parts, "An arm of {n} people has less than one person for each of {parts} parts", n=n, parts=parts)
+
+
+def _repeat(values: Array, parts: int) -> Array:
+    return np.repeat(values[..., None], parts, axis=-1)

@@ -1,4 +1,4 @@
-"""The formulas behind `mean_sd`: what each needs, how it reads, and which article it comes from.
+"""The closed formulas behind `mean_sd`: what each needs, how it reads, and which article it comes from.
 
 Symbols as in the articles: a, b the minimum and maximum, q1, q3 the quartiles, m the median, n the number of people,
 Φ⁻¹ the standard normal quantile.
@@ -20,6 +20,12 @@ from metail2.registry import Registry
 Scenario: TypeAlias = Literal["range", "quartiles", "five"]
 """What is printed around the median: minimum and maximum, both quartiles, or all four."""
 
+PRINTED_IN: dict[Scenario, tuple[str, ...]] = {
+    "range": ("a", "m", "b"),
+    "quartiles": ("q1", "m", "q3"),
+    "five": ("a", "q1", "m", "q3", "b"),
+}
+
 
 @dataclass(frozen=True)
 class Figures:
@@ -36,41 +42,52 @@ class Figures:
         """Return the figures of the rows marked True."""
         return Figures(*(getattr(self, name)[rows] for name in ("a", "q1", "m", "q3", "b", "n")))
 
+    def of(self, scenario: Scenario) -> list[Array]:
+        """Return the figures printed in `scenario`, in ascending order."""
+        return [getattr(self, name) for name in PRINTED_IN[scenario]]
+
+    def scenarios(self) -> dict[Scenario, npt.NDArray[np.bool_]]:
+        """Mark the rows of each scenario; a row belongs to one at most. The median may be missing."""
+        extremes = ~np.isnan(self.a) & ~np.isnan(self.b)
+        quartiles = ~np.isnan(self.q1) & ~np.isnan(self.q3)
+        return {"range": extremes & ~quartiles, "quartiles": quartiles & ~extremes, "five": extremes & quartiles}
+
 
 @dataclass(frozen=True)
-class Formula:
-    """One published formula for a mean or an SD.
+class Rule:
+    """One published way to a mean or an SD.
 
     Attributes
     ----------
     name : str
         Its key in `FORMULAS`, as `MeanSD.mean_method` and `MeanSD.sd_method` name it.
     text : str
-        The formula in symbols, for the audit trail.
+        What is done, in symbols where there is a formula, for the audit trail.
     citation : str
         The article it is taken from.
-    compute : callable
-        `Figures` of shape (rows,) to values of shape (rows,).
     """
 
     name: str
     text: str
     citation: str
-    compute: Callable[[Figures], Array]
 
 
 @dataclass(frozen=True)
-class SummaryMethod:
-    """A named choice of formulas: for each scenario one for the mean and one for the SD, where published."""
+class Formula(Rule):
+    """A rule that is a closed formula.
 
-    name: str
-    label: str
-    mean: Mapping[Scenario, Formula]
-    sd: Mapping[Scenario, Formula]
+    Attributes
+    ----------
+    name, text, citation : str
+        As in `Rule`.
+    compute : callable
+        `Figures` of shape (rows,) to values of shape (rows,).
+    """
+
+    compute: Callable[[Figures], Array]
 
 
-FORMULAS: Registry[Formula] = Registry("summary formula")
-SUMMARY_METHODS: Registry[SummaryMethod] = Registry("summary method")
+FORMULAS: Registry[Rule] = Registry("summary formula")
 
 HOZO = (
     "Hozo SP, Djulbegovic B, Hozo I. Estimating the mean and variance from the median, range, and the size of a "
@@ -134,101 +151,120 @@ def expected_range(n: Array) -> Array:
     return doubled[rows]
 
 
-def _formula(name: str, text: str, citation: str) -> Callable[[Callable[[Figures], Array]], Formula]:
+def formula(name: str, text: str, citation: str) -> Callable[[Callable[[Figures], Array]], Formula]:
     """Register the decorated function as the formula `name`."""
-    return lambda compute: FORMULAS.add(name, Formula(name, text, citation, compute))
+
+    def register(compute: Callable[[Figures], Array]) -> Formula:
+        entry = Formula(name, text, citation, compute)
+        FORMULAS.add(name, entry)
+        return entry
+
+    return register
 
 
-@_formula("hozo2005_mean_range", "mean = (a + 2m + b)/4 for n ≤ 25, else m", HOZO)
-def _hozo_mean(f: Figures) -> Array:
+@formula("hozo2005_mean_range", "mean = (a + 2m + b)/4 for n ≤ 25, else m", HOZO)
+def hozo_mean(f: Figures) -> Array:
+    """Mean of Hozo et al. from the range."""
     return np.where(f.n <= 25, (f.a + 2 * f.m + f.b) / 4, f.m)
 
 
-@_formula(
+@formula(
     "hozo2005_sd_range",
     "SD = √([(a − 2m + b)²/4 + (b − a)²]/12) for n ≤ 15, (b − a)/4 for 15 < n ≤ 70, (b − a)/6 for n > 70",
     HOZO,
 )
-def _hozo_sd(f: Figures) -> Array:
+def hozo_sd(f: Figures) -> Array:
+    """SD of Hozo et al. from the range."""
     small = np.sqrt(((f.a - 2 * f.m + f.b) ** 2 / 4 + (f.b - f.a) ** 2) / 12)
     return np.where(f.n <= 15, small, (f.b - f.a) / np.where(f.n <= 70, 4, 6))
 
 
-@_formula("wan2014_mean_range", "mean = (a + 2m + b)/4", WAN)
-def _wan_mean_range(f: Figures) -> Array:
+@formula("wan2014_mean_range", "mean = (a + 2m + b)/4", WAN)
+def wan_mean_range(f: Figures) -> Array:
+    """Mean of Wan et al. from the range."""
     return (f.a + 2 * f.m + f.b) / 4
 
 
-@_formula("wan2014_mean_quartiles", "mean = (q1 + m + q3)/3", WAN)
-def _wan_mean_quartiles(f: Figures) -> Array:
+@formula("wan2014_mean_quartiles", "mean = (q1 + m + q3)/3", WAN)
+def wan_mean_quartiles(f: Figures) -> Array:
+    """Mean of Wan et al. from the quartiles."""
     return (f.q1 + f.m + f.q3) / 3
 
 
-@_formula("bland2015_mean_five", "mean = (a + 2·q1 + 2m + 2·q3 + b)/8", BLAND)
-def _bland_mean(f: Figures) -> Array:
+@formula("bland2015_mean_five", "mean = (a + 2·q1 + 2m + 2·q3 + b)/8", BLAND)
+def bland_mean(f: Figures) -> Array:
+    """Mean of Bland from five figures."""
     return (f.a + 2 * f.q1 + 2 * f.m + 2 * f.q3 + f.b) / 8
 
 
-@_formula("wan2014_sd_range", "SD = (b − a)/(2·Φ⁻¹((n − 0.375)/(n + 0.25)))", WAN)
-def _wan_sd_range(f: Figures) -> Array:
+@formula("wan2014_sd_range", "SD = (b − a)/(2·Φ⁻¹((n − 0.375)/(n + 0.25)))", WAN)
+def wan_sd_range(f: Figures) -> Array:
+    """SD of Wan et al. from the range."""
     return (f.b - f.a) / (2 * range_quantile(f.n))
 
 
-@_formula("wan2014_sd_quartiles", "SD = (q3 − q1)/(2·Φ⁻¹((0.75n − 0.125)/(n + 0.25)))", WAN)
-def _wan_sd_quartiles(f: Figures) -> Array:
+@formula("wan2014_sd_quartiles", "SD = (q3 − q1)/(2·Φ⁻¹((0.75n − 0.125)/(n + 0.25)))", WAN)
+def wan_sd_quartiles(f: Figures) -> Array:
+    """SD of Wan et al. from the quartiles."""
     return (f.q3 - f.q1) / (2 * quartile_quantile(f.n))
 
 
-@_formula(
+@formula(
     "wan2014_sd_five",
     "SD = (b − a)/(4·Φ⁻¹((n − 0.375)/(n + 0.25))) + (q3 − q1)/(4·Φ⁻¹((0.75n − 0.125)/(n + 0.25)))",
     WAN,
 )
-def _wan_sd_five(f: Figures) -> Array:
+def wan_sd_five(f: Figures) -> Array:
+    """SD of Wan et al. from five figures."""
     return (f.b - f.a) / (4 * range_quantile(f.n)) + (f.q3 - f.q1) / (4 * quartile_quantile(f.n))
 
 
-@_formula("luo2018_mean_range", "mean = w(a + b)/2 + (1 − w)m, w = 4/(4 + n^0.75)", LUO)
-def _luo_mean_range(f: Figures) -> Array:
+@formula("luo2018_mean_range", "mean = w(a + b)/2 + (1 − w)m, w = 4/(4 + n^0.75)", LUO)
+def luo_mean_range(f: Figures) -> Array:
+    """Mean of Luo et al. from the range."""
     weight = 4 / (4 + f.n**0.75)
     return weight * (f.a + f.b) / 2 + (1 - weight) * f.m
 
 
-@_formula("luo2018_mean_quartiles", "mean = w(q1 + q3)/2 + (1 − w)m, w = 0.7 + 0.39/n", LUO)
-def _luo_mean_quartiles(f: Figures) -> Array:
+@formula("luo2018_mean_quartiles", "mean = w(q1 + q3)/2 + (1 − w)m, w = 0.7 + 0.39/n", LUO)
+def luo_mean_quartiles(f: Figures) -> Array:
+    """Mean of Luo et al. from the quartiles."""
     weight = 0.7 + 0.39 / f.n
     return weight * (f.q1 + f.q3) / 2 + (1 - weight) * f.m
 
 
-@_formula(
+@formula(
     "luo2018_mean_five",
     "mean = w1(a + b)/2 + w2(q1 + q3)/2 + (1 − w1 − w2)m, w1 = 2.2/(2.2 + n^0.75), w2 = 0.7 − 0.72/n^0.55",
     LUO,
 )
-def _luo_mean_five(f: Figures) -> Array:
+def luo_mean_five(f: Figures) -> Array:
+    """Mean of Luo et al. from five figures."""
     extremes = 2.2 / (2.2 + f.n**0.75)
     quartiles = 0.7 - 0.72 / f.n**0.55
     return extremes * (f.a + f.b) / 2 + quartiles * (f.q1 + f.q3) / 2 + (1 - extremes - quartiles) * f.m
 
 
-@_formula(
+@formula(
     "shi2020_sd_five",
     "SD = (b − a)/[(2 + 0.14n^0.6)·Φ⁻¹((n − 0.375)/(n + 0.25))] + "
     "(q3 − q1)/[(2 + 2/(0.07n^0.6))·Φ⁻¹((0.75n − 0.125)/(n + 0.25))]",
     SHI,
 )
-def _shi_sd(f: Figures) -> Array:
+def shi_sd(f: Figures) -> Array:
+    """SD of Shi et al. from five figures."""
     extremes = (2 + 0.14 * f.n**0.6) * range_quantile(f.n)
     quartiles = (2 + 2 / (0.07 * f.n**0.6)) * quartile_quantile(f.n)
     return (f.b - f.a) / extremes + (f.q3 - f.q1) / quartiles
 
 
-@_formula(
+@formula(
     "bland2015_sd_five",
     "SD² = (a² + 2·q1² + 2m² + 2·q3² + b²)/16 + (a·q1 + q1·m + m·q3 + q3·b)/8 − (a + 2·q1 + 2m + 2·q3 + b)²/64",
     BLAND,
 )
-def _bland_sd(f: Figures) -> Array:
+def bland_sd(f: Figures) -> Array:
+    """SD of Bland from five figures."""
     # The variance does not depend on the origin; taken about the median, nothing is lost by cancellation.
     a, q1, q3, b = f.a - f.m, f.q1 - f.m, f.q3 - f.m, f.b - f.m
     mean = (a + 2 * q1 + 2 * q3 + b) / 8
@@ -236,35 +272,44 @@ def _bland_sd(f: Figures) -> Array:
     return np.sqrt(np.maximum(variance, 0))
 
 
-@_formula("walter2007_mean_range", "mean = m", WALTER)
-def _walter_mean(f: Figures) -> Array:
+@formula("walter2007_mean_range", "mean = m", WALTER)
+def walter_mean(f: Figures) -> Array:
+    """Mean of Walter and Yao: the median."""
     return f.m
 
 
-@_formula("walter2007_sd_range", "SD = (b − a)/d2(n), d2(n) = ∫ 1 − Φ(x)ⁿ − (1 − Φ(x))ⁿ dx", WALTER)
-def _walter_sd(f: Figures) -> Array:
+@formula("walter2007_sd_range", "SD = (b − a)/d2(n), d2(n) = ∫ 1 − Φ(x)ⁿ − (1 − Φ(x))ⁿ dx", WALTER)
+def walter_sd(f: Figures) -> Array:
+    """SD of Walter and Yao from the range."""
     return (f.b - f.a) / expected_range(f.n)
 
 
-_LUO_MEAN: Mapping[Scenario, Formula] = {
-    "range": _luo_mean_range,
-    "quartiles": _luo_mean_quartiles,
-    "five": _luo_mean_five,
+LUO_MEAN: Mapping[Scenario, Formula] = {
+    "range": luo_mean_range,
+    "quartiles": luo_mean_quartiles,
+    "five": luo_mean_five,
 }
-_WAN_SD: Mapping[Scenario, Formula] = {"range": _wan_sd_range, "quartiles": _wan_sd_quartiles, "five": _wan_sd_five}
-_WAN_MEAN: Mapping[Scenario, Formula] = {
-    "range": _wan_mean_range,
-    "quartiles": _wan_mean_quartiles,
-    "five": _bland_mean,  # Wan et al. take this mean over from Bland
-}
+WAN_SD: Mapping[Scenario, Formula] = {"range": wan_sd_range, "quartiles": wan_sd_quartiles, "five": wan_sd_five}
 
-for _method in (
-    SummaryMethod("recommended", "mean Luo 2018, SD Wan 2014 or Shi 2020", _LUO_MEAN, {**_WAN_SD, "five": _shi_sd}),
-    SummaryMethod("hozo2005", "Hozo 2005", {"range": _hozo_mean}, {"range": _hozo_sd}),
-    SummaryMethod("wan2014", "Wan 2014", _WAN_MEAN, _WAN_SD),
-    SummaryMethod("luo2018", "mean Luo 2018, SD Wan 2014", _LUO_MEAN, _WAN_SD),
-    SummaryMethod("shi2020", "mean Luo 2018, SD Shi 2020", {"five": _luo_mean_five}, {"five": _shi_sd}),
-    SummaryMethod("bland2015", "Bland 2015", {"five": _bland_mean}, {"five": _bland_sd}),
-    SummaryMethod("walter2007", "Walter and Yao 2007", {"range": _walter_mean}, {"range": _walter_sd}),
-):
-    SUMMARY_METHODS.add(_method.name, _method)
+
+def luo_wan(scenario: Scenario, values: Array, n: float) -> tuple[Array, Array]:
+    """Apply the mean of Luo et al. (2018) and the SD of Wan et al. (2014) to transformed figures.
+
+    Parameters
+    ----------
+    scenario : str
+        What is printed.
+    values : ndarray, shape (rows, figures)
+        The figures of the scenario in ascending order.
+    n : float
+        Number of people.
+
+    Returns
+    -------
+    tuple of ndarray, each of shape (rows,)
+        Means and SDs.
+    """
+    absent = np.full(len(values), np.nan)
+    given = dict(zip(PRINTED_IN[scenario], values.T, strict=True))
+    f = Figures(**{name: given.get(name, absent) for name in ("a", "q1", "m", "q3", "b")}, n=np.full(len(values), n))
+    return LUO_MEAN[scenario].compute(f), WAN_SD[scenario].compute(f)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from metail2.conversions.checks import Array, figures, refuse
-from metail2.conversions.formulas import SUMMARY_METHODS, Figures, Formula, Scenario
-
-Names = npt.NDArray[np.str_]
+from metail2.conversions.formulas import Figures
+from metail2.conversions.methods import SUMMARY_METHODS, Names
 
 PRINTED = "printed"
-NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -29,12 +27,15 @@ class MeanSD:
     mean_method, sd_method : ndarray of str
         For each entry a key of `FORMULAS` (formula text and citation), ``"printed"`` for a mean that was printed, or
         ``"none"`` where the value is NaN.
+    reason : ndarray of str
+        Why a value is NaN; empty where both are given.
     """
 
     mean: Array
     sd: Array
     mean_method: Names
     sd_method: Names
+    reason: Names
 
     def __iter__(self) -> Iterator[Array]:
         return iter((self.mean, self.sd))
@@ -54,8 +55,27 @@ def mean_sd(
     """Estimate mean and SD from what a trial prints instead.
 
     Each entry uses what it has: minimum and maximum ("range"), both quartiles, or all four. A printed mean is kept, so
-    that only the SD is estimated ("mean 4.8, range 0–11"). All formulas assume values drawn from a normal distribution:
-    label the result as imputed where they are skewed or touch a floor or ceiling.
+    that only the SD is estimated ("mean 4.8, range 0–11"). Label the result as imputed, above all where the values are
+    skewed (see `skewness_test`) or touch a floor or ceiling.
+
+    ====================  ==============================================  =========================================
+    `method`              assumes                                         answers for
+    ====================  ==============================================  =========================================
+    recommended, wan2014  normal values                                   range, quartiles, five
+    luo2018               normal values                                   range, quartiles, five
+    hozo2005, walter2007  normal values                                   range
+    shi2020, bland2015    normal values                                   five
+    lognormal             log-normal values                               range, quartiles, five; above zero
+    mcgrath2020_qe        normal, log-normal, gamma, Weibull or beta      range, quartiles, five; below zero normal
+                          values: the nearest family
+    mcgrath2020_bc        values normal after a Box–Cox transformation    range, quartiles, five; above zero
+    cai2021               the same, fitted by maximum likelihood          range, quartiles, five; above zero
+    ====================  ==============================================  =========================================
+
+    The last three fit each entry by itself (a few milliseconds each; the others are vectorised) and give NaN with a
+    reason rather than a guess: a figure not above zero, equal figures, a search that does not converge, or a fitted
+    distribution whose tail leaves mean and SD undetermined. From quartiles alone the two Box–Cox methods are refused
+    often, and imprecise where they answer.
 
     Parameters
     ----------
@@ -65,13 +85,14 @@ def mean_sd(
         Printed figures in one unit; NaN or None where not printed. All broadcast to one shape.
     method : str
         A name from `SUMMARY_METHODS`. The default takes the mean of Luo et al. (2018) and the SD of Wan et al. (2014),
-        or of Shi et al. (2020) where all five numbers are printed. The others answer only for the figures they were
-        published for. `FORMULAS` has the text and the citation of every formula.
+        or of Shi et al. (2020) where all five numbers are printed. `FORMULAS` has the text and the citation of every
+        formula.
 
     Returns
     -------
     MeanSD
-        Of the broadcast shape; NaN, with method ``"none"``, where figures are missing, and for the SD of one person.
+        Of the broadcast shape; NaN, with method ``"none"`` and a reason, where figures are missing, the method does not
+        answer for them, and for the SD of one person.
 
     Raises
     ------
@@ -88,43 +109,22 @@ def mean_sd(
     """
     chosen = SUMMARY_METHODS[method]
     *around, size, given = figures(minimum, q1, median, q3, maximum, n, mean)
-    _refuse_impossible(around, size)
+    refuse_impossible(around, size)
     _refuse_mean_outside(given, around[0], around[-1])
-    printed = Figures(*(values.ravel() for values in (*around, size)))
-    means, mean_names = _apply(printed, chosen.mean, printed.n >= 1)
-    sds, sd_names = _apply(printed, chosen.sd, printed.n > 1)
-    known = ~np.isnan(given)
+    shape, known = given.shape, ~np.isnan(given)
+    found = chosen.estimate(Figures(*(values.ravel() for values in (*around, size))))
+    mean = np.where(known, given, found.mean.reshape(shape))
+    sd = found.sd.reshape(shape)
     return MeanSD(
-        np.where(known, given, means.reshape(given.shape)),
-        sds.reshape(given.shape),
-        np.where(known, PRINTED, mean_names.reshape(given.shape)),
-        sd_names.reshape(given.shape),
+        mean,
+        sd,
+        np.where(known, PRINTED, found.mean_rule.reshape(shape)),
+        found.sd_rule.reshape(shape),
+        np.where(np.isnan(mean) | np.isnan(sd), found.reason.reshape(shape), ""),
     )
 
 
-def _scenarios(printed: Figures) -> dict[Scenario, npt.NDArray[np.bool_]]:
-    """Mark the rows of each scenario; a row belongs to one at most."""
-    extremes = ~np.isnan(printed.a) & ~np.isnan(printed.b)
-    quartiles = ~np.isnan(printed.q1) & ~np.isnan(printed.q3)
-    return {"range": extremes & ~quartiles, "quartiles": quartiles & ~extremes, "five": extremes & quartiles}
-
-
-def _apply(
-    printed: Figures, formulas: Mapping[Scenario, Formula], allowed: npt.NDArray[np.bool_]
-) -> tuple[Array, Names]:
-    """Compute each row by the formula of its scenario; NaN and "none" where there is none or a figure is missing."""
-    values = np.full(allowed.shape, np.nan)
-    names = np.full(allowed.shape, NONE, dtype="U32")
-    for scenario, rows in _scenarios(printed).items():
-        if scenario in formulas:
-            used = rows & allowed
-            values[used] = formulas[scenario].compute(printed.at(used))
-            names[used] = formulas[scenario].name
-    names[np.isnan(values)] = NONE
-    return values, names
-
-
-def _refuse_impossible(around: list[Array], n: Array) -> None:
+def refuse_impossible(around: list[Array], n: Array) -> None:
     """Refuse infinite figures, a figure above a later one, and fewer than one person."""
     ordered = dict(zip(("minimum", "lower quartile", "median", "upper quartile", "maximum"), around, strict=True))
     for name, values in ordered.items():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
 
 from metail2.conversions import (
     FORMULAS,
+    SUMMARY_METHODS,
     Formula,
     MeanSD,
     events_from_percent,
@@ -38,13 +38,6 @@ _SUMMARIES = (
     ("minimum", "median", "maximum"),
 )
 """What may be printed around a median, the fullest first."""
-_ASSUMED: Mapping[str, str] = {
-    "lognormal": "the values are close to log-normal",
-    "mcgrath2020_qe": "the values follow the fitted distribution",
-    "mcgrath2020_bc": "the values are close to normal after a Box–Cox transformation",
-    "cai2021": "the values are close to normal after a Box–Cox transformation",
-}
-"""Summary method → what it assumes, where that is not that the values are close to normal."""
 _HEDGES = "Hedges LV (1981). Journal of Educational Statistics 6:107–128"
 
 
@@ -125,7 +118,7 @@ def _moments_from_summary(sheet: Sheet, arm: Arm, method: str, statistics: tuple
     found = sheet.convert(convert, rows, [arm.n, arm("mean"), *names])
     for row in np.flatnonzero(found.reason != ""):
         sheet.hints[int(rows[row])] = str(found.reason[row])
-    assumption = _ASSUMED.get(method, "the values are close to normal")
+    assumption = SUMMARY_METHODS[method].assumes
     for quantity, values, rules in (
         (arm("mean"), found.mean, found.mean_method),
         (arm("sd"), found.sd, found.sd_method),

@@ -10,6 +10,7 @@ import numpy as np
 
 from metail2.conversions import (
     FORMULAS,
+    SUMMARY_METHODS,
     combine_means,
     log_fold,
     mean_sd,
@@ -110,13 +111,17 @@ def _summary(cell: Cell, n: float, trail: Trail, method: str, suffix: str) -> Mo
     found = mean_sd(n=n, method=method, **values)
     mean, sd = float(found.mean), float(found.sd)
     if math.isnan(mean) or math.isnan(sd):
-        raise RecordError(f"{cell.place()}: the method {method!r} gives no mean and SD from {', '.join(used)}.")
-    _summary_step(trail, f"mean{suffix}", mean, str(found.mean_method), used)
-    _summary_step(trail, f"sd{suffix}", sd, str(found.sd_method), used)
+        why = f" ({found.reason})" if str(found.reason) else ""
+        raise RecordError(f"{cell.place()}: the method {method!r} gives no mean and SD from {', '.join(used)}{why}.")
+    assumes = SUMMARY_METHODS[method].assumes
+    _summary_step(trail, f"mean{suffix}", mean, str(found.mean_method), used, assumes)
+    _summary_step(trail, f"sd{suffix}", sd, str(found.sd_method), used, assumes)
     return Moments(mean, sd, n)
 
 
-def _summary_step(trail: Trail, quantity: str, value: float, method: str, used: dict[str, Figure]) -> None:
+def _summary_step(
+    trail: Trail, quantity: str, value: float, method: str, used: dict[str, Figure], assumes: str
+) -> None:
     if method == "printed":
         trail.printed(quantity, used["mean"])
         return
@@ -124,7 +129,7 @@ def _summary_step(trail: Trail, quantity: str, value: float, method: str, used: 
     figures = [figure for name, figure in used.items() if name != "mean"]
     trail.step(
         quantity, value, f"imputed from {', '.join(name for name in used if name != 'mean')}", figures,
-        formula=rule.text, citation=rule.citation, assumption="the values are close to normal", basis=ASSUMED,
+        formula=rule.text, citation=rule.citation, assumption=assumes, basis=ASSUMED,
     )  # fmt: skip
 
 
@@ -132,6 +137,8 @@ def _log_fold(
     cell: Cell, n: float, trail: Trail, method: str, suffix: str, used: dict[str, Figure], values: dict[str, float]
 ) -> Moments:
     found = log_fold(n=n, method=method, **values)
+    if math.isnan(found.mean) or math.isnan(found.sd):
+        raise RecordError(f"{cell.place()}: the method {method!r} gives no mean and SD from {', '.join(used)}.")
     for quantity, value, name in (
         (f"mean{suffix}", float(found.mean), str(found.mean_method)),
         (f"sd{suffix}", float(found.sd), str(found.sd_method)),

@@ -96,8 +96,12 @@ def report_folder(name: str) -> Path:
     RecordError
         The folder of reports is not there: the installation is incomplete.
     """
-    home = _home("reports")
-    return home / _choose("report", name, [path.parent.name for path in sorted(home.glob("*/report.toml"))])
+    return _home("reports") / _choose("report", name, report_names())
+
+
+def report_names() -> list[str]:
+    """Names of the shipped reports, sorted."""
+    return [path.parent.name for path in sorted(_home("reports").glob("*/report.toml"))]
 
 
 def _home(kind: str) -> Path:

@@ -48,7 +48,7 @@ def read_csv(file: Path) -> list[list[str]]:
             f"{file.name} is not a CSV file that can be read ({problem}); save it again as CSV."
         ) from None
     except OSError as problem:
-        raise RecordError(f"{file} cannot be read ({problem.strerror}); check that you may open it.") from None
+        raise RecordError(f"{file} cannot be read ({problem.strerror}); check that you may open it.") from problem
 
 
 def read_workbook(file: Path) -> dict[str, list[list[str]]]:

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 
 from metail2.conversions import SUMMARY_METHODS, shared_control_covariance, shared_control_matrix
-from metail2.effects.compute import computed
+from metail2.effects.compute import check_choices, computed
 from metail2.effects.counts import ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES, Measure
+from metail2.effects.moments import CORRECTION_TOLD
 from metail2.errors import EffectSizeError, RecordError, UnknownChoice
 from metail2.records.builders import BUILDERS, Entry, Question
 from metail2.records.mixed import harmonise_table
@@ -46,6 +47,7 @@ def harmonise(
     to: str = "only0",
     drop00: bool = False,
     vtype: str | None = None,
+    correction: str = "exact",
 ) -> EffectSizes: ...
 @overload
 def harmonise(
@@ -60,6 +62,7 @@ def harmonise(
     to: str = "only0",
     drop00: bool = False,
     vtype: str | None = None,
+    correction: str = "exact",
     **columns: str,
 ) -> EffectSizes: ...
 def harmonise(
@@ -80,6 +83,7 @@ def harmonise(
     to: str = "only0",
     drop00: bool = False,
     vtype: str | None = None,
+    correction: str = "exact",
     study: str | None = None,
     level: float | str = 0.95,
     **columns: str,
@@ -118,7 +122,7 @@ def harmonise(
         patients, those without an outcome counted as not having the event. The last two are marked as assumed.
     method : str
         How medians, quartiles and ranges become means and SDs; a name in `conversions.SUMMARY_METHODS`.
-    add, to, drop00, vtype
+    add, to, drop00, vtype, correction
         As in `effect_sizes`.
     study : str, optional
         A table's column of study labels, each once; by default ``study``, else "study 1" …
@@ -137,7 +141,7 @@ def harmonise(
     Raises
     ------
     RecordError
-        If a study prints too little or something ambiguous, a cohort would be entered twice, or units do not agree;
+        If figures of a row contradict each other, or an estimate lies outside `Measure.bounds`; if a study prints too little or something ambiguous, a cohort would be entered twice, or units do not agree;
         if a cell of a table is no number, its figures are impossible, or percentages fit several counts. The message
         names the study and what to do.
     EffectSizeError
@@ -169,11 +173,13 @@ def harmonise(
 
     A row's effect comes from one way only, the first that it has all figures for: (1) the measure's own columns, where
     an SD may come from a standard error, else an interval, else (with the mean) from quartiles or range, and counts
-    from percentages that only one count fits; then the measure's other columns, such as ``d``, ``t``, ``f``; (2) ``yi
-    vi``, ``yi se``, or the estimate with its standard error, interval or t; (3) an exact P; (4) the measure's own
+    from percentages that only one count fits, and a printed SD of the change comes before one from ``r``; then ``d`` or
+    ``g``; (2) ``yi vi``, ``yi se``, or the estimate with its interval or standard error; (3) ``t``, ``f`` or the
+    point-biserial ``r`` with the numbers of patients, or the estimate with its t; (4) an exact P; (5) the measure's own
     columns with the assumed `r`. An interval or P of a mean difference or change is taken as that of a t test where the
-    numbers of patients are printed, any other as normal on the pooled scale. No figure is borrowed from other rows, and
-    `vtype` does not change a printed variance.
+    numbers of patients are printed, any other as normal on the pooled scale; the trail marks that as assumed. On a
+    transformed scale (ratios) an interval comes before a standard error, which must agree with it. No figure is borrowed
+    from other rows, and `vtype` does not change a printed variance.
     """
     if isinstance(records, pd.DataFrame):
         if isinstance(outcome, str) and outcome in MEASURES and not measure:
@@ -184,7 +190,7 @@ def harmonise(
         )  # fmt: skip
         return harmonise_table(
             records, measure, study=study, r=r, level=level, method=method, zero_cells=ZeroCells(add, to, drop00),
-            vtype=vtype, columns=columns,
+            vtype=vtype, correction=correction, columns=columns,
         )  # fmt: skip
     _refuse_options("trial records", study=study, level=level, **columns)
     definition = MEASURES[measure]
@@ -198,7 +204,8 @@ def harmonise(
     ):
         if given not in choices:
             raise UnknownChoice(kind, given, choices)
-    _check_choices(records, definition, method, vtype, (timepoint, population, arm_sizes))
+    check_choices(definition, vtype, correction)
+    _check_choices(records, definition, method, (timepoint, population, arm_sizes))
     names = [outcome] if isinstance(outcome, str) else list(outcome)
     selections = _selections(records, names, studies)
     entries = []
@@ -209,7 +216,7 @@ def harmonise(
         entries.append(BUILDERS[definition.family.name](selection, question))
     flat = [entry for group in entries for entry in group]
     guard([entry.unit for entry in flat], measure)
-    return _effects(flat, entries, definition, ZeroCells(add, to, drop00), vtype)
+    return _effects(flat, entries, definition, ZeroCells(add, to, drop00), (vtype, correction))
 
 
 def _refuse_options(what: str, /, **options: object) -> None:
@@ -221,15 +228,11 @@ def _refuse_options(what: str, /, **options: object) -> None:
             raise RecordError(f"{name}={given!r} has no meaning for {what}; leave it out.")
 
 
-def _check_choices(
-    records: TrialRecords, definition: Measure, method: str, vtype: str | None, options: Sequence[Chosen]
-) -> None:
+def _check_choices(records: TrialRecords, definition: Measure, method: str, options: Sequence[Chosen]) -> None:
     """Refuse names that no study or registry has, also where this question would not use them."""
     if definition.family.name not in BUILDERS:
         usable = [code for code, measure in MEASURES.items() if measure.family.name in BUILDERS]
         raise UnknownChoice("measure of printed figures", definition.code, usable)
-    if vtype is not None and vtype not in definition.vtypes:
-        raise UnknownChoice(f"variance of {definition.code}", vtype, definition.vtypes)
     SUMMARY_METHODS[method]
     for option in options:
         for study_id in option if isinstance(option, Mapping) else ():
@@ -277,17 +280,18 @@ def _effects(
     groups: Sequence[Sequence[Entry]],
     definition: Measure,
     zero_cells: ZeroCells,
-    vtype: str | None,
+    variant: tuple[str | None, str],
 ) -> EffectSizes:
     labels = tuple(entry.label for entry in entries)
     names = list(dict.fromkeys(name for entry in entries for name in entry.inputs))
     inputs = {name: np.array([entry.inputs.get(name, math.nan) for entry in entries]) for name in names}
     folds = entries[0].unit.kind == "fold"
     rule = MEASURES["MD"] if folds else definition  # the moments of folds are on the log scale already
-    yi, vi = computed(rule, _single_patients(inputs), zero_cells, None if folds else vtype, labels)
+    variant = (None, "exact") if folds else variant
+    yi, vi = computed(rule, _single_patients(inputs), zero_cells, variant[0], labels, correction=variant[1])
     added = _correction(definition, inputs, zero_cells)
     for entry, effect, variance, amount in zip(entries, yi, vi, added, strict=True):
-        _close(entry, float(effect), float(variance), definition, float(amount), folds)
+        _close(entry, (float(effect), float(variance)), definition, float(amount), variant)
     V = _covariance(groups, definition, vi, zero_cells) if any(len(group) > 1 for group in groups) else None
     facts = pd.DataFrame([{"study": entry.label, **entry.facts} for entry in entries])
     trail = pd.concat([entry.trail.frame() for entry in entries], ignore_index=True)
@@ -313,11 +317,15 @@ def _correction(definition: Measure, inputs: Mapping[str, np.ndarray], zero_cell
     return np.asarray(np.nan_to_num(ready[first] - inputs["events1" if first == "a" else "events"]))
 
 
-def _close(entry: Entry, effect: float, variance: float, definition: Measure, added: float, folds: bool) -> None:
+def _close(
+    entry: Entry, effects: tuple[float, float], definition: Measure, added: float, variant: tuple[str | None, str]
+) -> None:
     """Record the last steps: effect and variance with their formulas, what was added, and what makes them doubtful."""
-    name, (for_effect, for_variance) = definition.name, definition.formulas
-    if folds:
-        name, for_effect, for_variance = "ratio of geometric mean folds", *MEASURES["MD"].formulas
+    (effect, variance), (vtype, correction) = effects, variant
+    folds = entry.unit.kind == "fold"
+    rule = MEASURES["MD"] if folds else definition
+    for_effect, for_variance = rule.formulas(tuple(entry.inputs), vtype)
+    name = "ratio of geometric mean folds" if folds else definition.name + CORRECTION_TOLD[correction]
     one = math.isnan(variance) and 1 in (entry.inputs.get(name) for name in ("n", "n1", "n2"))
     doubts = ["one patient: the variance is undefined"] if one else _near_zero(entry, definition, folds)
     entry.trail.step(
@@ -326,7 +334,7 @@ def _close(entry: Entry, effect: float, variance: float, definition: Measure, ad
     )  # fmt: skip
     if not math.isnan(variance):
         conversion = f"sampling variance, SE {number(math.sqrt(variance), 4)}"
-        entry.trail.step("vi", variance, conversion, formula=for_variance)
+        entry.trail.step("vi", variance, conversion, formula=for_variance, citation=rule.variance(vtype).citation)
 
 
 def _near_zero(entry: Entry, definition: Measure, folds: bool) -> list[str]:

@@ -9,17 +9,28 @@ import numpy as np
 import pandas as pd
 
 from metail2.conversions import SUMMARY_METHODS
-from metail2.effects.compute import computed
-from metail2.effects.counts import ZeroCells
+from metail2.effects.compute import check_choices, column_names, from_prepared, prepared
+from metail2.effects.counts import Problem, ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES, Measure
-from metail2.errors import MetailWarning, RecordError, UnknownChoice
+from metail2.effects.reasons import missing_message, undefined_reasons
+from metail2.errors import EffectSizeError, MetailWarning, RecordError
 from metail2.records.mixed_arms import complete_arms
-from metail2.records.mixed_columns import assumes_r, column_sets, has_estimates, own_columns
-from metail2.records.mixed_estimates import add_error_from_p, add_estimates, refuse_bounded_p
+from metail2.records.mixed_columns import (
+    ESTIMATES,
+    POOLED,
+    TESTS,
+    assumes_r,
+    column_sets,
+    has_estimates,
+    is_test,
+    own_columns,
+)
+from metail2.records.mixed_contradictions import refuse_cells_against_sizes, refuse_raw_difference
+from metail2.records.mixed_estimates import add_error_from_p, add_error_from_t, add_estimates, refuse_bounded_p
 from metail2.records.mixed_sheet import Derivation, Floats, Mask, Rows, Sheet, read_sheet
-from metail2.records.mixed_trail import Way, trail
-from metail2.wording import listed, some
+from metail2.records.mixed_trail import Variant, Way, trail
+from metail2.wording import listed
 
 Used = list[tuple[Way, Rows]]
 """Each way to an effect with the rows that take it; a row takes one at most."""
@@ -35,6 +46,7 @@ def harmonise_table(
     method: str,
     zero_cells: ZeroCells,
     vtype: str | None,
+    correction: str,
     columns: Mapping[str, str],
 ) -> EffectSizes:
     """Compute one effect a row from whatever the row prints; `harmonise` describes columns, order and errors.
@@ -57,22 +69,28 @@ def harmonise_table(
         Treatment of zero cells.
     vtype : str or None
         Variance of the measure.
+    correction : str
+        Its small-sample correction.
     columns : mapping of str to str
         Figure → its column, where that has another name.
     """
     chosen = MEASURES[measure]
-    if vtype is not None and vtype not in chosen.vtypes:
-        raise UnknownChoice(f"variance of {measure}", vtype, chosen.vtypes)
+    check_choices(chosen, vtype, correction)
     SUMMARY_METHODS[method]
     named = dict(columns) | {name: text for name, text in (("r", r), ("level", level)) if isinstance(text, str)}
     assumed_r, assumed_level = (None if isinstance(r, str) else r), (0.95 if isinstance(level, str) else level)
     _check_assumed(chosen, assumed_r, assumed_level)
     sheet = read_sheet(table, chosen, study, named)
     used = _ways(sheet, chosen, method, assumed_level, assumed_r)
-    yi, vi, added = _compute(sheet, chosen, used, zero_cells, vtype)
-    reasons = _reasons(sheet, chosen, yi, vi, used)
-    _warn(sheet, chosen, reasons)
-    steps = trail(sheet, chosen, used, (yi, vi), added, reasons)
+    if not used and not {*ESTIMATES} & sheet.places.keys():
+        own = {name: column for name, column in columns.items() if name in own_columns(chosen)}
+        column_names(table, chosen, own)  # says which columns the measure needs, if they are not there
+    variant = Variant(vtype, correction)
+    yi, vi, added = _compute(sheet, used, zero_cells, chosen, variant)
+    reasons = _reasons(sheet, chosen, (yi, vi), used, zero_cells)
+    if reasons:
+        warnings.warn(missing_message(chosen, sheet.labels, reasons, yi), MetailWarning, stacklevel=3)
+    steps = trail(sheet, used, (yi, vi), added, reasons, variant)
     inputs = _inputs(sheet, chosen, used)
     return EffectSizes(yi, vi, measure, None, inputs, sheet.labels, table.reset_index(drop=True), steps)
 
@@ -88,27 +106,44 @@ def _check_assumed(chosen: Measure, r: float | None, level: float) -> None:
 
 def _ways(sheet: Sheet, chosen: Measure, method: str, level: float, r: float | None) -> Used:
     """Choose one way for each row, adding to the sheet what it needs; what has to be assumed comes last."""
+    refuse_cells_against_sizes(sheet, chosen)
     complete_arms(sheet, chosen, method, level)
     given = [Way(("yi", "vi"), MEASURES["GEN"]), Way(("yi", "se"), MEASURES["GEN"])]
-    own = [Way(names, chosen) for names in column_sets(chosen)]
+    own = [Way(names, chosen) for names in sorted(column_sets(chosen), key=_without_change)]
+    figures, tests = (
+        [way for way in own if "p" not in way.names and is_test(chosen, way.names) == test] for test in (False, True)
+    )
     used: Used = []
     open_ = np.ones(len(sheet), dtype=bool)
-    _take(sheet, [way for way in own if "p" not in way.names], open_, used)
-    _refuse_wrong_sign(sheet, used)
+    _take(sheet, figures, open_, used)
     if has_estimates(chosen):
         add_estimates(sheet, chosen, open_, level)
+    _take(sheet, given, open_, used)
+    _take(sheet, tests, open_, used)
+    if has_estimates(chosen):
+        add_error_from_t(sheet, chosen, open_)
     _take(sheet, given, open_, used)
     _take(sheet, [way for way in own if "p" in way.names], open_, used)
     if has_estimates(chosen):
         add_error_from_p(sheet, chosen, open_)
     _take(sheet, given, open_, used)
     if r is not None:
-        rows = np.flatnonzero(open_ & ~sheet.has("r"))
-        steps = ("correlation of before and after", "", "", f"r = {r:g}; it is not printed")
-        sheet.fill(Derivation("r", rows, np.full(len(rows), float(r)), (), *steps))
+        _assume_r(sheet, open_, r)
         _take(sheet, own, open_, used)
     refuse_bounded_p(sheet, chosen, open_)
+    _refuse_wrong_sign(sheet, chosen, used)
     return used
+
+
+def _without_change(names: tuple[str, ...]) -> bool:
+    """Order sets so that a printed SD of the change comes before one from a correlation."""
+    return "sd_change" not in names
+
+
+def _assume_r(sheet: Sheet, open_: Mask, r: float) -> None:
+    rows = np.flatnonzero(open_ & ~sheet.has("r"))
+    steps = ("correlation of before and after", "", "", f"r = {r:g}; it is not printed")
+    sheet.fill(Derivation("r", rows, np.full(len(rows), float(r)), (), *steps))
 
 
 def _take(sheet: Sheet, ways: Sequence[Way], open_: Mask, used: Used) -> None:
@@ -120,90 +155,107 @@ def _take(sheet: Sheet, ways: Sequence[Way], open_: Mask, used: Used) -> None:
             open_[rows] = False
 
 
-def _refuse_wrong_sign(sheet: Sheet, used: Used) -> None:
-    """Raise for a statistic, often printed without its sign, that contradicts the direction of the effect."""
+def _refuse_wrong_sign(sheet: Sheet, chosen: Measure, used: Used) -> None:
+    """Raise for a statistic or estimate that contradicts the direction of the effect, or is one of another effect."""
     for way, rows in used:
         name = way.names[0]
-        if name in ("d", "t", "r"):
+        if name == "yi":
+            refuse_raw_difference(sheet, chosen, rows)
+        if name in ("d", "t", "r", "yi"):
             wrong = np.zeros(len(sheet), dtype=bool)
-            wrong[rows] = sheet[name][rows] * sheet["direction"][rows] < 0
+            null = chosen.null if name == "yi" else 0.0
+            wrong[rows] = (sheet[name][rows] - null) * sheet["direction"][rows] < 0
             sheet.refuse(wrong, name, "must have the sign of the effect, which direction or the means give")
 
 
 def _compute(
-    sheet: Sheet, chosen: Measure, used: Used, zero_cells: ZeroCells, vtype: str | None
+    sheet: Sheet, used: Used, zero_cells: ZeroCells, chosen: Measure, variant: Variant
 ) -> tuple[Floats, Floats, Floats]:
-    """Compute effects and variances, one call a way, and find what was added to zero cells."""
+    """Compute effects and variances, and find what was added to zero cells.
+
+    All rows of a measure are computed together, however they came to what it is computed from, because some variances
+    take a mean over the studies.
+    """
     yi, vi, added = np.full(len(sheet), np.nan), np.full(len(sheet), np.nan), np.zeros(len(sheet))
+    parts: dict[str, list[tuple[Rows, dict[str, Floats]]]] = {}
     for way, rows in used:
-        names = {"sei" if name == "se" and way.measure.code == "GEN" else name: name for name in way.names}
-        inputs = {name: sheet[source][rows] for name, source in names.items()}
-        places = {name: sheet.places.get(source, source) for name, source in names.items()}
-        labels = tuple(sheet.labels[row] for row in rows)
-        own = vtype if way.measure is chosen else None
-        yi[rows], vi[rows] = computed(way.measure, inputs, zero_cells, own, labels, places)
-        added[rows] = _added(way.measure, inputs, zero_cells)
+        ready = _prepared(sheet, way, rows, zero_cells)
+        added[rows] = _added(_figures(sheet, way, rows), ready)
+        parts.setdefault(way.measure.code, []).append((rows, ready))
+    for code, ways in parts.items():
+        rows = np.concatenate([part for part, _ in ways])
+        joined = {name: np.concatenate([ready[name] for _, ready in ways]) for name in ways[0][1]}
+        asked = (variant.vtype, variant.correction) if code == chosen.code else (None, "exact")
+        yi[rows], vi[rows] = from_prepared(MEASURES[code], joined, *asked)
     return yi, vi, added
 
 
-def _added(chosen: Measure, inputs: Mapping[str, Floats], zero_cells: ZeroCells) -> Floats | float:
+def _figures(sheet: Sheet, way: Way, rows: Rows) -> dict[str, Floats]:
+    """Return the columns that the measure of a way is computed from, under its own names for them."""
+    return {_column(way, name): sheet[name][rows] for name in way.names}
+
+
+def _column(way: Way, name: str) -> str:
+    return "sei" if name == "se" and way.measure.code == "GEN" else name
+
+
+def _prepared(sheet: Sheet, way: Way, rows: Rows, zero_cells: ZeroCells) -> dict[str, Floats]:
+    """Check the figures of a way and correct zero cells; impossible ones are refused by the user's columns."""
+    try:
+        return prepared(way.measure, _figures(sheet, way, rows), zero_cells)
+    except Problem as problem:
+        name = next(name for name in way.names if _column(way, name) == problem.column)
+        row = int(rows[problem.row])
+        raise EffectSizeError(sheet.told(Problem(row, name, problem.value, problem.rule), row)) from None
+
+
+def _added(inputs: Mapping[str, Floats], ready: Mapping[str, Floats]) -> Floats | float:
     """Find what was added to the counts of each row; 0 where nothing was."""
     counts = [name for name in ("events1", "a", "events") if name in inputs]
-    if not counts:
-        return 0.0
-    with np.errstate(all="ignore"):
-        ready = chosen.family.prepare(inputs, chosen, zero_cells)
     cell = next((name for name in ("a", *counts) if name in ready), None)
-    return 0.0 if cell is None else np.nan_to_num(ready[cell] - inputs[counts[0]])
+    return 0.0 if not counts or cell is None else np.nan_to_num(ready[cell] - inputs[counts[0]])
 
 
-def _reasons(sheet: Sheet, chosen: Measure, yi: Floats, vi: Floats, used: Used) -> dict[int, str]:
-    """Say for each row without a usable variance what is missing or undefined."""
-    lost = np.flatnonzero(np.isnan(vi))
-    taken = np.zeros(len(sheet), dtype=bool)
-    for _, rows in used:
-        taken[rows] = True
-    names = list(dict.fromkeys([*own_columns(chosen), "yi", "vi", "se"]))
-    patterns = np.column_stack([sheet.has(name)[lost] for name in names])
+def _reasons(
+    sheet: Sheet, chosen: Measure, effects: tuple[Floats, Floats], used: Used, zero_cells: ZeroCells
+) -> dict[int, str]:
+    """Say for each row without a usable variance, in their order, what is missing or undefined."""
+    yi, vi = effects
+    reasons: dict[int, str] = {}
+    open_ = np.ones(len(sheet), dtype=bool)
+    for way, rows in used:
+        open_[rows] = False
+        found = undefined_reasons(way.measure, _figures(sheet, way, rows), zero_cells, yi[rows], vi[rows])
+        reasons |= {int(rows[place]): reason for place, reason in found.items()}
+    reasons |= _missing_reasons(sheet, chosen, np.flatnonzero(open_))
+    return dict(sorted(reasons.items()))
+
+
+def _missing_reasons(sheet: Sheet, chosen: Measure, rows: Rows) -> dict[int, str]:
+    """Say for rows that take no way what they lack."""
+    names = list(dict.fromkeys([*own_columns(chosen), *POOLED, *ESTIMATES, *TESTS]))
+    patterns = np.column_stack([sheet.has(name)[rows] for name in names])
     told: dict[bytes, str] = {}
     reasons = {}
-    for row, pattern in zip(lost, patterns, strict=True):
-        if taken[row]:
-            reasons[int(row)] = chosen.undefined if np.isnan(yi[row]) else "the variance is 0 or not defined"
-            continue
+    for row, pattern in zip(map(int, rows), patterns, strict=True):
         key = pattern.tobytes()
         if key not in told:
             told[key] = _missing(chosen, {name for name, known in zip(names, pattern, strict=True) if known})
-        hint = sheet.hints.get(int(row))
-        reasons[int(row)] = told[key] + (f" ({hint})" if hint else "")
+        hint = sheet.hints.get(row)
+        reasons[row] = sheet.undetermined.get(row) or told[key] + (f" ({hint})" if hint else "")
     return reasons
 
 
 def _missing(chosen: Measure, known: set[str]) -> str:
     """Say what the way of which most is known still lacks."""
     sets = [*column_sets(chosen), ("yi", "se")]
+    if {"ci_lower", "ci_upper"} <= known or any(test in known and test not in own_columns(chosen) for test in TESTS):
+        known = known | {"se"}  # to be had from these, were there an estimate
     nearest = max(sets, key=lambda names: len(known.intersection(names)))
     empty = [name for name in nearest if name not in known]
     if nearest == ("yi", "se"):
         empty = ["the estimate" if name == "yi" else "a standard error, interval, t or P" for name in empty]
     return f"{listed(empty)} {'is' if len(empty) == 1 else 'are'} missing and cannot be had from what is printed"
-
-
-def _warn(sheet: Sheet, chosen: Measure, reasons: Mapping[int, str]) -> None:
-    """Name the studies without a usable variance, each with its reason."""
-    groups: dict[str, list[str]] = {}
-    for row, reason in reasons.items():
-        groups.setdefault(reason, []).append(sheet.labels[row])
-    if groups:
-        lost = some([sheet.labels[row] for row in reasons])
-        each = "; ".join(f"{some(studies)}: {reason}" for reason, studies in groups.items())
-        told = each if len(groups) > 1 else next(iter(groups))
-        warnings.warn(
-            f"The {chosen.name} of {lost} cannot be computed with its variance from the figures given ({told}); it "
-            "stays in the table as NaN.",
-            MetailWarning,
-            stacklevel=4,
-        )
 
 
 def _inputs(sheet: Sheet, chosen: Measure, used: Used) -> dict[str, Floats]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -41,6 +43,28 @@ _SUMMARIES = (
 _HEDGES = "Hedges LV (1981). Journal of Educational Statistics 6:107–128"
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Rows whose intervals have the same confidence level.
+
+    Attributes
+    ----------
+    value : float
+        The level.
+    rows : ndarray of int
+        Where.
+    sources : tuple of str
+        The column that prints it; empty where none does.
+    assumption : str
+        What is assumed of it, to be added to what is assumed of the interval; empty for a printed one.
+    """
+
+    value: float
+    rows: Rows
+    sources: tuple[str, ...]
+    assumption: str
+
+
 def complete_arms(sheet: Sheet, chosen: Measure, method: str, level: float) -> None:
     """Add the means, SDs, counts and d that the measure computes with, where they are not printed.
 
@@ -67,14 +91,17 @@ def complete_arms(sheet: Sheet, chosen: Measure, method: str, level: float) -> N
     _direction_of_means(sheet, chosen)
 
 
-def levels(sheet: Sheet, rows: Rows, level: float) -> dict[float, Rows]:
-    """Group rows by the confidence level of their intervals."""
+def levels(sheet: Sheet, rows: Rows, level: float) -> Iterator[Level]:
+    """Part rows by the confidence level of their intervals, and by whether it is printed."""
     printed = sheet["level"][rows]
     wrong = np.zeros(len(sheet), dtype=bool)
     wrong[rows] = (printed <= 0) | (printed >= 1)
     sheet.refuse(wrong, "level", "must be a fraction between 0 and 1, such as 0.95")
-    each = np.where(np.isnan(printed), level, printed)
-    return {float(value): rows[each == value] for value in np.unique(each)}
+    assumed = f"; its level is not printed and taken as {100 * level:g} %"
+    for value in np.unique(printed[~np.isnan(printed)]):
+        yield Level(float(value), rows[printed == value], ("level",), "")
+    if np.isnan(printed).any():
+        yield Level(level, rows[np.isnan(printed)], (), assumed)
 
 
 def _missing(sheet: Sheet, wanted: str, *needed: str) -> Rows:
@@ -91,12 +118,13 @@ def _sd_from_se(sheet: Sheet, arm: Arm) -> None:
 
 def _sd_from_interval(sheet: Sheet, arm: Arm, level: float) -> None:
     sources = (arm("ci_lower"), arm("ci_upper"), arm.n)
-    for each, rows in levels(sheet, _missing(sheet, arm("sd"), *sources), level).items():
-        convert = partial(_interval, level=each)
-        values = sheet.convert(convert, rows, (*sources, arm("mean")))
-        conversion = f"SD from {100 * each:g} % interval"
-        formula = "√n·(upper − lower)/(2·t with n − 1 df)"
-        sheet.fill(Derivation(arm("sd"), rows, values, sources, conversion, formula, HANDBOOK))
+    for each in levels(sheet, _missing(sheet, arm("sd"), *sources), level):
+        convert = partial(_interval, level=each.value)
+        values = sheet.convert(convert, each.rows, (*sources, arm("mean")))
+        conversion = f"SD from {100 * each.value:g} % interval"
+        steps = (conversion, "√n·(upper − lower)/(2·t with n − 1 df)", HANDBOOK)
+        assumption = f"the interval is that of a mean from the t distribution{each.assumption}"
+        sheet.fill(Derivation(arm("sd"), each.rows, values, (*sources, *each.sources), *steps, assumption))
 
 
 def _interval(lower: Floats, upper: Floats, n: Floats, mean: Floats, level: float) -> Floats:
@@ -221,7 +249,10 @@ def _direction_of_means(sheet: Sheet, chosen: Measure) -> None:
     own = own_columns(chosen)
     for sources in (("mean1", "mean2"), ("mean_post", "mean_pre")):
         if {"direction", *sources} <= {*own}:
+            difference = sheet[sources[0]] - sheet[sources[1]]
+            wrong = sheet["direction"] * difference < 0
+            sheet.refuse(wrong, "direction", f"must have the sign of {sources[0]} − {sources[1]}")
             rows = _missing(sheet, "direction", *sources)
-            signs = np.sign(sheet[sources[0]][rows] - sheet[sources[1]][rows])
+            signs = np.sign(difference[rows])
             values = np.where(signs == 0, np.nan, signs)
             sheet.fill(Derivation("direction", rows, values, sources, "sign of the difference of the means"))

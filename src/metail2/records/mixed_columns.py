@@ -47,6 +47,12 @@ def column_sets(chosen: Measure) -> tuple[tuple[str, ...], ...]:
     return tuple(names for names in chosen.family.columns if "ci_lower" not in names)
 
 
+def is_test(chosen: Measure, names: tuple[str, ...]) -> bool:
+    """Whether a set of columns is a test that stands for the figures which the measure is about."""
+    correlation_for_means = names[0] == "r" and bool(standardised_sizes(chosen))
+    return names != column_sets(chosen)[0] and (names[0] in ("t", "f", "p") or correlation_for_means)
+
+
 def own_columns(chosen: Measure) -> list[str]:
     """Name every column of `column_sets` once."""
     return list(dict.fromkeys(name for names in column_sets(chosen) for name in names))

@@ -11,6 +11,11 @@ from metail2.effects.measures import Measure
 from metail2.errors import RecordError
 from metail2.records.mixed_arms import levels
 from metail2.records.mixed_columns import ESTIMATE_IS, column_sets, has_null
+from metail2.records.mixed_contradictions import (
+    refuse_error_of_other_scale,
+    refuse_out_of_bounds,
+    refuse_two_estimates,
+)
 from metail2.records.mixed_sheet import Derivation, Floats, Mask, Rows, Sheet
 from metail2.records.moments import HANDBOOK
 
@@ -20,7 +25,7 @@ _T_TESTED: Mapping[str, tuple[str, ...]] = {"MD": ("n1", "n2"), "MC": ("n",), "M
 
 
 def add_estimates(sheet: Sheet, chosen: Measure, rows: Mask, level: float) -> None:
-    """Add ``yi`` and ``se`` from the estimate with its standard error, interval or t statistic.
+    """Add ``yi`` and ``se`` from the estimate with its standard error or interval.
 
     Parameters
     ----------
@@ -33,26 +38,38 @@ def add_estimates(sheet: Sheet, chosen: Measure, rows: Mask, level: float) -> No
     level : float
         Confidence level where the column ``level`` has none.
     """
-    for name in ("estimate", ESTIMATE_IS.get(chosen.code, "estimate")):
+    if chosen.transform.code == "identity":
+        refuse_out_of_bounds(sheet, chosen, "yi", np.flatnonzero(rows))
+    own = ESTIMATE_IS.get(chosen.code, "estimate")
+    if chosen.code == "HR":
+        refuse_two_estimates(sheet, own)
+    for name in ("estimate", own):
         _pooled_estimate(sheet, chosen, name, rows)
     if chosen.code == "MD":
         _difference_of_means(sheet, rows)
     _error_from_interval(sheet, chosen, rows, level)
-    if has_null(chosen):
-        _error_from_t(sheet, chosen, rows)
 
 
 def add_error_from_p(sheet: Sheet, chosen: Measure, rows: Mask) -> None:
     """Add ``se`` from the estimate and its exact two-sided P value, in the rows that have nothing better."""
     if not has_null(chosen):
         return
-    wanted = np.flatnonzero(rows & ~sheet.has("se") & sheet.has("yi", "p"))
+    wanted = _determined(sheet, chosen, rows & ~sheet.has("se") & sheet.has("yi", "p"), sheet["p"] == 1, "a P of 1")
     for df, sizes, group in _by_test(sheet, chosen, wanted):
         values = sheet.convert(lambda p, yi, df: se_from_p(yi - chosen.null, p, df=df), group, ("p", "yi"), df)
         quantile, test = (f"t with {_df(sizes)} df", "t test") if sizes else ("normal quantile", "Wald (z) test")
         formula, assumption = f"|estimate|/{quantile} of P/2", f"P is exact, two-sided and comes from a {test}"
         steps = ("SE from P value", formula, _ALTMAN, assumption)
         sheet.fill(Derivation("se", group, values, ("p", *sizes), *steps))
+
+
+def _determined(sheet: Sheet, chosen: Measure, rows: Mask, zero: Mask, what: str) -> Rows:
+    """Keep the rows whose test tells the standard error, and note why the others' does not."""
+    none = sheet["yi"] == chosen.null
+    for row in map(int, np.flatnonzero(rows & (zero | none))):
+        found = "an estimate of no effect" if none[row] else what
+        sheet.undetermined[row] = f"{found} leaves the standard error undetermined, so one or an interval is needed"
+    return np.flatnonzero(rows & ~zero & ~none)
 
 
 def refuse_bounded_p(sheet: Sheet, chosen: Measure, rows: Mask) -> None:
@@ -75,6 +92,7 @@ def _pooled_estimate(sheet: Sheet, chosen: Measure, name: str, rows: Mask) -> No
     same = chosen.transform.code == "identity"
     conversion = "the printed estimate" if same else f"{chosen.scale} of the printed estimate"
     wanted = np.flatnonzero(rows & ~sheet.has("yi") & sheet.has(name))
+    refuse_out_of_bounds(sheet, chosen, name, wanted)
     sheet.fill(Derivation("yi", wanted, _pooled(sheet, chosen, name, wanted), (name,), conversion))
 
 
@@ -96,17 +114,29 @@ def _pooled(sheet: Sheet, chosen: Measure, name: str, rows: Rows) -> Floats:
 
 
 def _error_from_interval(sheet: Sheet, chosen: Measure, rows: Mask, level: float) -> None:
-    """Take the standard error from the width of the interval on the pooled scale."""
+    """Take the standard error from the width of the interval on the pooled scale.
+
+    On a transformed scale the interval is preferred to a printed standard error, whose scale is seldom said.
+    """
+    if chosen.transform.code != "identity":
+        both = np.flatnonzero(rows & sheet.has("se", "yi", "ci_lower", "ci_upper") & ~sheet.has("vi"))
+        printed = sheet["level"]
+        refuse_error_of_other_scale(sheet, chosen, both, np.where(np.isnan(printed), level, printed))
+        sheet.set_aside("se", both)
     wanted = rows & ~sheet.has("se") & sheet.has("yi", "ci_lower", "ci_upper")
     _refuse_bad_interval(sheet, chosen, wanted)
     changed = "" if chosen.transform.code == "identity" else ", limits on the pooled scale"
     for df, sizes, group in _by_test(sheet, chosen, np.flatnonzero(wanted)):
         quantile = f"t with {_df(sizes)} df" if sizes else "normal quantile"
-        for each, those in levels(sheet, group, level).items():
-            lower, upper = (_pooled(sheet, chosen, name, those) for name in ("ci_lower", "ci_upper"))
-            values = se_from_interval(lower, upper, level=each, df=df[np.isin(group, those)])
-            steps = (f"SE from {100 * each:g} % interval", f"(upper − lower)/(2·{quantile}){changed}", HANDBOOK)
-            sheet.fill(Derivation("se", those, values, ("ci_lower", "ci_upper", *sizes), *steps))
+        test = "a t test" if sizes else "a normal (z) test"
+        for each in levels(sheet, group, level):
+            lower, upper = (_pooled(sheet, chosen, name, each.rows) for name in ("ci_lower", "ci_upper"))
+            values = se_from_interval(lower, upper, level=each.value, df=df[np.isin(group, each.rows)])
+            formula = f"(upper − lower)/(2·{quantile}){changed}"
+            steps = (f"SE from {100 * each.value:g} % interval", formula, HANDBOOK)
+            assumption = f"the interval is that of {test}{each.assumption}"
+            sources = ("ci_lower", "ci_upper", *sizes, *each.sources)
+            sheet.fill(Derivation("se", each.rows, values, sources, *steps, assumption))
 
 
 def _refuse_bad_interval(sheet: Sheet, chosen: Measure, rows: Mask) -> None:
@@ -121,9 +151,12 @@ def _refuse_bad_interval(sheet: Sheet, chosen: Measure, rows: Mask) -> None:
         )
 
 
-def _error_from_t(sheet: Sheet, chosen: Measure, rows: Mask) -> None:
-    """Take the standard error from the estimate's distance to no effect and its t (or z) statistic."""
-    wanted = np.flatnonzero(rows & ~sheet.has("se") & sheet.has("yi", "t"))
+def add_error_from_t(sheet: Sheet, chosen: Measure, rows: Mask) -> None:
+    """Add ``se`` from the estimate's distance to no effect and its t (or z) statistic."""
+    if not has_null(chosen):
+        return
+    zero = sheet["t"] == 0
+    wanted = _determined(sheet, chosen, rows & ~sheet.has("se") & sheet.has("yi", "t"), zero, "a t statistic of 0")
     values = sheet.convert(lambda t, yi: se_from_t(yi - chosen.null, t), wanted, ("t", "yi"))
     sheet.fill(Derivation("se", wanted, values, ("t",), "SE from test statistic", "|estimate/t|", HANDBOOK))
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metail2.effects.counts import Problem
 from metail2.effects.measures import Measure
 from metail2.errors import EffectSizeError, RecordError, UnknownChoice
 from metail2.records.mixed_columns import known_columns
@@ -78,6 +79,8 @@ class Sheet:
         How the added ones came about, in order.
     hints : dict of int to str
         Row → why its quartiles or range gave no mean and SD.
+    undetermined : dict of int to str
+        Row → why its test gave no standard error.
     """
 
     labels: tuple[str, ...]
@@ -89,6 +92,7 @@ class Sheet:
     bounded_p: Mask
     derivations: list[Derivation] = field(default_factory=list)
     hints: dict[int, str] = field(default_factory=dict)
+    undetermined: dict[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -113,6 +117,22 @@ class Sheet:
             self.values[derivation.quantity] = values
             self.derivations.append(derivation)
 
+    def set_aside(self, name: str, rows: Rows) -> None:
+        """Take a printed figure out of use in some rows, because a better one is printed."""
+        values = self[name].copy()
+        values[rows] = np.nan
+        self.values[name] = values
+
+    def origin(self, name: str, row: int) -> list[str]:
+        """Name the printed figures that a figure of a row comes from, the one it mainly rests on first."""
+        if name in self.printed and self.printed[name][row] == self[name][row]:
+            return [name]
+        for derivation in reversed(self.derivations):
+            if derivation.quantity == name and row in derivation.rows:
+                found = [printed for source in derivation.sources for printed in self.origin(source, row)]
+                return list(dict.fromkeys(found)) or [name]
+        return [name]
+
     def convert(self, convert: Callable[..., Any], rows: Rows, names: Sequence[str], *more: Floats) -> Any:
         """Apply a conversion to the named figures of some rows; impossible ones are refused with study and columns.
 
@@ -128,17 +148,21 @@ class Sheet:
 
     def where(self, row: int, *names: str) -> str:
         """Name a study and the columns in question."""
-        columns = [repr(self.places.get(name, name)) for name in names]
+        printed = dict.fromkeys(origin for name in names for origin in self.origin(name, row))
+        columns = [repr(self.places.get(name, name)) for name in printed]
         return f"{self.labels[row]}, {'column' if len(columns) == 1 else 'columns'} {listed(columns)}"
 
     def refuse(self, wrong: Mask, name: str, rule: str) -> None:
         """Raise for the first row marked, with its figure and what it must be."""
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
-            raise RecordError(
-                f"{self.labels[row]}: column {self.places.get(name, name)!r} is {self[name][row]:g}, but it {rule}; "
-                "correct the entry."
-            )
+            problem = Problem(row, name, float(self[name][row]), rule)
+            raise RecordError(self.told(problem, row))
+
+    def told(self, problem: Problem, row: int) -> str:
+        """Word a problem of a row with the figure that the user's table holds."""
+        printed = self.origin(problem.column, row)[0]
+        return problem.told(self.labels[row], self.places.get(printed, printed), float(self[printed][row]))
 
 
 def _culprit(convert: Callable[..., Any], rows: Rows, figures: Sequence[Floats]) -> tuple[int, str]:
@@ -184,8 +208,8 @@ def read_sheet(table: pd.DataFrame, chosen: Measure, study: str | None, columns:
         If `columns` names a figure that is not understood.
     """
     _check_table(table)
-    if table.index.equals(pd.RangeIndex(len(table))):
-        table = table.set_axis(pd.RangeIndex(1, len(table) + 1))  # rows are counted from 1 where nothing else is said
+    if table.index.isin([0]).any():  # not counted as a reader does, as the index that pandas gives
+        table = table.set_axis(pd.RangeIndex(1, len(table) + 1))
     labels = _labels(table, study)
     places = _places(table, chosen, columns)
     texts: dict[str, Texts] = {}

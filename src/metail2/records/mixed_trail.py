@@ -10,6 +10,7 @@ import pandas as pd
 
 from metail2.effects.effect_sizes import TRAIL_COLUMNS
 from metail2.effects.measures import Measure
+from metail2.effects.moments import CORRECTION_TOLD
 from metail2.records.mixed_columns import column_sets
 from metail2.records.mixed_sheet import Derivation, Floats, Mask, Rows, Sheet
 from metail2.records.moments import HANDBOOK
@@ -44,6 +45,22 @@ class Way:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """What was asked for beside the measure.
+
+    Attributes
+    ----------
+    vtype : str or None
+        Code of the variance; None for the default.
+    correction : str
+        Small-sample correction.
+    """
+
+    vtype: str | None
+    correction: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Step:
     """The same step of several studies."""
 
@@ -55,11 +72,11 @@ class _Step:
 
 def trail(
     sheet: Sheet,
-    chosen: Measure,
     ways: Sequence[tuple[Way, Rows]],
     effects: tuple[Floats, Floats],
     added: Floats,
     reasons: Mapping[int, str],
+    variant: Variant,
 ) -> pd.DataFrame:
     """Tell for every study which figures were used, what was made of them, and how the effect was computed.
 
@@ -67,8 +84,6 @@ def trail(
     ----------
     sheet : Sheet
         Figures and conversions.
-    chosen : Measure
-        What was asked for.
     ways : sequence of (Way, ndarray of int)
         Each way with its rows.
     effects : tuple of ndarray, shape (k,)
@@ -77,6 +92,8 @@ def trail(
         What was added to the cells of each row.
     reasons : mapping of int to str
         Row → why it has no effect or no variance.
+    variant : Variant
+        Which variance and small-sample correction of the measure.
 
     Returns
     -------
@@ -87,7 +104,7 @@ def trail(
     used = _used(sheet, ways)
     steps = [*_printed_steps(sheet, used), *_derived_steps(sheet, used)]
     for way, rows in ways:
-        steps += _effect_steps(way, chosen, rows[~np.isnan(effects[0][rows])], effects, added)
+        steps += _effect_steps(way, variant, rows[~np.isnan(effects[0][rows])], effects, added)
     steps += _failures(reasons, effects[0])
     return _frame(sheet, steps)
 
@@ -119,7 +136,7 @@ def _printed_steps(sheet: Sheet, used: Mapping[str, Mask]) -> list[_Step]:
     steps = []
     for name, place in sheet.places.items():
         if name in used:
-            rows = np.flatnonzero(used[name] & ~np.isnan(sheet.printed[name]))
+            rows = np.flatnonzero(used[name] & (sheet.printed[name] == sheet[name]))
             texts = {"conversion": "as printed", "quotes": f"column {place!r}", "basis": PRINTED}
             steps.append(_Step(rows, sheet.printed[name][rows], name, texts))
     return steps
@@ -137,32 +154,36 @@ def _derived_steps(sheet: Sheet, used: Mapping[str, Mask]) -> list[_Step]:
     return steps
 
 
-def _effect_steps(way: Way, chosen: Measure, rows: Rows, effects: tuple[Floats, Floats], added: Floats) -> list[_Step]:
+def _effect_steps(way: Way, variant: Variant, rows: Rows, effects: tuple[Floats, Floats], added: Floats) -> list[_Step]:
     """Record effect and variance with their formulas, unless they are in the trail as printed."""
     known = rows[~np.isnan(effects[1][rows])]
-    variance = {"conversion": "sampling variance", "formula": chosen.formulas[1], "basis": DERIVED}
+    variance = {"conversion": "sampling variance", "formula": "SE²", "basis": DERIVED}
     if "vi" in way.names:
         return []
     if "yi" in way.names:
-        return [_Step(known, effects[1][known], "vi", variance | {"formula": "SE²"})]
+        return [_Step(known, effects[1][known], "vi", variance)]
     steps = []
-    texts = _computed_texts(way, chosen)
+    texts = _computed_texts(way)
     for amount in np.unique(added[rows]):
         those = rows[added[rows] == amount]
-        told = f", {amount:g} added to every cell" if amount else ""
-        steps.append(_Step(those, effects[0][those], "yi", texts | {"conversion": chosen.name + told}))
+        told = CORRECTION_TOLD[variant.correction] + (f", {amount:g} added to every cell" if amount else "")
+        steps.append(_Step(those, effects[0][those], "yi", texts | {"conversion": way.measure.name + told}))
+    variance["formula"] = way.measure.formulas(way.names, variant.vtype)[1]
+    variance["citation"] = way.measure.variance(variant.vtype).citation
     return [*steps, _Step(known, effects[1][known], "vi", variance)]
 
 
-def _computed_texts(way: Way, chosen: Measure) -> dict[str, str]:
+def _computed_texts(way: Way) -> dict[str, str]:
     """Word the formula, source and assumption of an effect that the measure computed."""
-    first, family = way.names[0], chosen.family.name
+    measure, first, family = way.measure, way.names[0], way.measure.family.name
+    formula = measure.formulas(way.names)[0]
     to_t = "t = r·√(df/(1 − r²)); " if (first, family) == ("r", "two_means") else _TO_T.get(first)
-    if to_t is None or family not in _FROM_T or way.names == column_sets(chosen)[0]:
-        return {"formula": chosen.formulas[0], "citation": chosen.citation, "basis": DERIVED}
+    if to_t is None or family not in _FROM_T or way.names == column_sets(measure)[0]:
+        printed = "(m1 − m2)/sd_pooled = d; " if (first, family) == ("d", "two_means") else ""
+        return {"formula": printed + formula, "citation": measure.citation, "basis": DERIVED}
     return {
-        "formula": f"{to_t}{_FROM_T[family]}; {chosen.formulas[0]}",
-        "citation": f"{HANDBOOK}; {chosen.citation}",
+        "formula": f"{to_t}{_FROM_T[family]}; {formula}",
+        "citation": f"{HANDBOOK}; {measure.citation}",
         "assumption": _EXACT_P if first == "p" else "",
         "basis": ASSUMED if first == "p" else DERIVED,
     }

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import pandas as pd
 
 from metail2.errors import RecordError
@@ -17,11 +19,11 @@ from metail2.records.schema import (
     FIGURE_FIELDS,
     STUDY_FIELDS,
     Field,
+    SchemaError,
     Violation,
     check_columns,
     check_figures,
     check_studies,
-    refuse,
 )
 from metail2.records.trial_records import TrialRecords
 
@@ -75,7 +77,8 @@ def read_records(path: str | os.PathLike[str]) -> TrialRecords:
     ------
     RecordError
         A file or column is missing, cannot be read, or holds what the schema does not allow; one sentence that names
-        the file, row, record, study, column and value.
+        the file, row, record, study, column and value. For the schema it is a `SchemaError`, which holds every
+        violation of both tables.
     """
     source = Path(path)
     if source.is_dir():
@@ -99,18 +102,34 @@ def _records(name: str, tables: Mapping[str, Table]) -> TrialRecords:
     for file, cells in (studies, figures):
         if cells.empty:
             raise RecordError(f"{file} has no row below its header; add at least one.")
-    checked = _typed(studies, STUDY_FIELDS)
-    check_studies(checked, studies.file)
+    found: list[Violation] = []
+    checked = _typed(studies, STUDY_FIELDS, found)
+    with _collected(found):
+        check_studies(checked, studies.file)
+    values = _typed(figures, FIGURE_FIELDS, found)
+    with _collected(found):
+        check_figures(values, checked, figures.file)
+    if found:
+        raise SchemaError(found)
     checked["cohort"] = checked["cohort"].where(checked["cohort"] != "", checked["study_id"])
-    values = _typed(figures, FIGURE_FIELDS)
-    check_figures(values, checked, figures.file)
     values["secondary"] = values["secondary"].fillna(False).astype(bool)
     return TrialRecords(
         name=name,
         studies=checked.reset_index(drop=True),
         figures=_with_digits(values, figures.cells["value"]).reset_index(drop=True),
         tables=MappingProxyType({key: _numeric(table) for key, table in tables.items() if key not in CORE}),
+        files=MappingProxyType({core: tables[core].file for core in CORE}),
+        figure_rows=values.index.to_numpy(dtype=np.int64),
     )
+
+
+@contextmanager
+def _collected(found: list[Violation]) -> Iterator[None]:
+    """Keep violations for later, so that those of the other table are found too."""
+    try:
+        yield
+    except SchemaError as error:
+        found.extend(error.violations)
 
 
 def _with_digits(figures: pd.DataFrame, printed: pd.Series) -> pd.DataFrame:
@@ -132,23 +151,26 @@ def _decimals(printed: str) -> int:
 # ---------------------------------------------------------------- text cells to numbers
 
 
-def _typed(table: Table, fields: Mapping[str, Field]) -> pd.DataFrame:
-    """Read every known column by its kind; optional columns that are not there are added, empty."""
+def _typed(table: Table, fields: Mapping[str, Field], found: list[Violation]) -> pd.DataFrame:
+    """Read every known column by its kind; optional columns that are not there are added, empty.
+
+    A cell that cannot be read is missing, and its violation is added to `found`.
+    """
     file, cells = table
     check_columns(cells, fields, file)
     frame = cells.reindex(columns=[*fields, *(name for name in cells.columns if name not in fields)], fill_value="")
-    violations: list[Violation] = []
     typed = frame.copy()
     for name, field in fields.items():
         if field.kind != "text":
-            typed[name] = _read_column(frame[name], field, violations)
-    if violations:
-        refuse(file, frame, violations)
+            typed[name], unread = _read_column(frame[name], field)
+            found += [Violation.of(file, frame, row, name, str(frame.at[row, name]), says) for row, says in unread]
     return typed
 
 
-def _read_column(cells: pd.Series, field: Field, violations: list[Violation]) -> pd.Series:
+def _read_column(cells: pd.Series, field: Field) -> tuple[pd.Series, list[tuple[int, str]]]:
+    """Read cells by their kind; those that cannot be read are missing, and listed with what is needed instead."""
     read, says, dtype = _KINDS[field.kind]
+    unread: list[tuple[int, str]] = []
     values: list[object] = []
     for row, cell in cells.items():
         try:
@@ -156,8 +178,8 @@ def _read_column(cells: pd.Series, field: Field, violations: list[Violation]) ->
         except ValueError:
             values.append(None)
             wrong = USE_QUALIFIER if cells.name == "value" and cell[:1] in ("<", ">", "≤", "≥") else says
-            violations.append(Violation(int(str(row)), str(cells.name), cell, wrong))
-    return pd.Series(values, index=cells.index, dtype=dtype, name=cells.name)
+            unread.append((int(str(row)), wrong))
+    return pd.Series(values, index=cells.index, dtype=dtype, name=cells.name), unread
 
 
 def _number(cell: str) -> float:

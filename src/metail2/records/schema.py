@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import pandas as pd
 
@@ -124,12 +124,56 @@ class Rule(NamedTuple):
 
 
 class Violation(NamedTuple):
-    """One cell that breaks a requirement; `row` as a spreadsheet counts it."""
+    """One cell that breaks a requirement.
 
+    Attributes
+    ----------
+    file : str
+        What messages call the table.
+    row : int
+        As a spreadsheet counts it.
+    record, study : str
+        The record_id and study_id of the row; empty where there are none.
+    column : str
+        The column of the cell.
+    problem : str
+        What the cell holds and why that may not be: "holds 'wk 12', but it must be …".
+    """
+
+    file: str
     row: int
+    record: str
+    study: str
     column: str
-    value: str | float
-    says: str
+    problem: str
+
+    @classmethod
+    def of(cls, file: str, frame: pd.DataFrame, row: int, column: str, value: str | float, says: str) -> Violation:
+        """Describe the cell of `frame` that holds `value`, and say which requirement it breaks."""
+        record, study = (
+            str(frame.at[row, name]) if name in frame.columns else "" for name in ("record_id", "study_id")
+        )
+        holds = f"holds {_shown(value)}" if value != "" else "is empty"
+        return cls(file, row, record, study, column, f"{holds}, but {says}")
+
+    def __str__(self) -> str:
+        names = (f"record {self.record}" if self.record else "", f"study {self.study}" if self.study else "")
+        place = ", ".join([f"{self.file}, row {self.row}", *(name for name in names if name)])
+        return f"{place}: column {self.column!r} {self.problem}"
+
+
+class SchemaError(RecordError):
+    """Trial records that do not meet the schema; `violations` holds every cell that breaks it, by file and row."""
+
+    def __init__(self, violations: Iterable[Violation]) -> None:
+        cells: dict[tuple[str, int, str], Violation] = {}
+        for found in violations:
+            # one cell may break several requirements: the first one says enough
+            cells.setdefault((found.file, found.row, found.column), found)
+        files = list(dict.fromkeys(found.file for found in cells.values()))
+        self.violations = tuple(sorted(cells.values(), key=lambda found: (files.index(found.file), found.row)))
+        others = len(self.violations) - 1
+        super().__init__(f"{self.violations[0]}{f' (and {others} more)' if others else ''}.")
 
 
 def _of(statistics: tuple[str, ...], holds: Callable[[pd.Series], pd.Series]) -> Callable[[pd.DataFrame], pd.Series]:
@@ -191,8 +235,8 @@ def check_studies(studies: pd.DataFrame, file: str = "studies.csv") -> None:
 
     Raises
     ------
-    RecordError
-        The first violation, in one sentence, and how many more there are.
+    SchemaError
+        The first violation, in one sentence, and how many more there are; the error holds them all.
     """
     _check(studies, file, STUDY_FIELDS, DOSE_RULES)
 
@@ -211,8 +255,8 @@ def check_figures(figures: pd.DataFrame, studies: pd.DataFrame, file: str = "out
 
     Raises
     ------
-    RecordError
-        The first violation, in one sentence, and how many more there are.
+    SchemaError
+        The first violation, in one sentence, and how many more there are; the error holds them all.
     """
     known = frozenset(studies["study_id"])
     belongs = Rule(
@@ -238,18 +282,6 @@ def check_columns(frame: pd.DataFrame, fields: Mapping[str, Field], file: str) -
             raise RecordError(f"{file} has no column {name!r}{near}; the columns found are: {', '.join(found)}.")
 
 
-def refuse(file: str, frame: pd.DataFrame, violations: Iterable[Violation]) -> NoReturn:
-    """Raise the first violation (by row) as one sentence, with the number of the others."""
-    first, *others = sorted(violations, key=lambda violation: violation.row)
-    where = [f"{file}, row {first.row}"]
-    for column, word in (("record_id", "record"), ("study_id", "study")):
-        if column in frame.columns and (label := str(frame.at[first.row, column])):
-            where.append(f"{word} {label}")
-    more = f" (and {len(others)} more)" if others else ""
-    holds = f"holds {_shown(first.value)}" if first.value != "" else "is empty"
-    raise RecordError(f"{', '.join(where)}: column {first.column!r} {holds}, but {first.says}{more}.")
-
-
 def _check(frame: pd.DataFrame, file: str, fields: Mapping[str, Field], rules: tuple[Rule, ...]) -> None:
     import pandera.errors
     import pandera.pandas as pa
@@ -263,7 +295,7 @@ def _check(frame: pd.DataFrame, file: str, fields: Mapping[str, Field], rules: t
     try:
         schema.validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as problems:
-        refuse(file, frame, _violations(problems.failure_cases, frame, fields, rules))
+        raise SchemaError(_violations(problems.failure_cases, file, frame, fields, rules)) from None
 
 
 def _checks(field: Field) -> list[pa.Check]:
@@ -292,18 +324,15 @@ def _limits(field: Field) -> str:
 
 
 def _violations(
-    cases: pd.DataFrame, frame: pd.DataFrame, fields: Mapping[str, Field], rules: tuple[Rule, ...]
-) -> list[Violation]:
-    """Translate pandera's failure cases; a failing row rule is listed once a column there, here once a row."""
-    found: dict[tuple[int, str], Violation] = {}
+    cases: pd.DataFrame, file: str, frame: pd.DataFrame, fields: Mapping[str, Field], rules: tuple[Rule, ...]
+) -> Iterator[Violation]:
+    """Translate pandera's failure cases; a failing row rule is listed once a column there."""
     for case in cases.to_dict("records"):
         row, column, says = case["index"], case["column"], str(case["check"])
         if case["schema_context"] == "DataFrameSchema":
             column, says, _ = rules[int(says)]
         value: Any = frame.at[row, column]
-        # one cell may break several requirements: the first one says enough
-        found.setdefault((row, column), Violation(row, column, value, says + _nearest(value, fields[column].choices)))
-    return list(found.values())
+        yield Violation.of(file, frame, row, column, value, says + _nearest(value, fields[column].choices))
 
 
 def _nearest(given: str | float, choices: Iterable[str]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from metail2.errors import UnknownChoice
 
@@ -26,12 +28,18 @@ class TrialRecords:
         digits as printed) and ``decimals`` (how many of them follow the decimal point).
     tables : Mapping[str, pandas.DataFrame]
         Every other table of the folder or workbook, by name, e.g. ``derived_counts``.
+    files : Mapping[str, str]
+        What messages call the tables ``studies`` and ``outcomes``: their file or sheet.
+    figure_rows : ndarray of int, or None
+        Row of each figure as a spreadsheet counts it; None where they follow the header without a gap.
     """
 
     name: str
     studies: pd.DataFrame
     figures: pd.DataFrame
     tables: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=lambda: {"studies": "studies.csv", "outcomes": "outcomes.csv"})
+    figure_rows: NDArray[np.int64] | None = None
 
     @property
     def outcomes(self) -> list[str]:

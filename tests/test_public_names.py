@@ -7,6 +7,7 @@ import re
 import pytest
 
 import metail2 as m2
+from metail2.effects.moments import CORRECTIONS
 from metail2.kernels.heterogeneity import TAU2_INTERVALS
 from metail2.kernels.inference import TESTS
 from metail2.kernels.prediction import PREDICTION
@@ -52,7 +53,7 @@ def test_the_version_is_that_of_the_distribution():
         (m2.EffectSizes.from_arrays, "(yi, vi=None, study=None, moderators=None, *, V=None, measure='GEN')"),
         (
             m2.effect_sizes,
-            "(frame, measure, study=None, *, add=None, to='only0', drop00=False, vtype=None, **columns)",
+            "(frame, measure, study=None, *, add=None, to='only0', drop00=False, vtype=None, correction='exact', **columns)",
         ),
         (m2.EffectSizes.subset, "(self, mask)"),
         (m2.EffectSizes.drop, "(self, i)"),
@@ -74,10 +75,13 @@ def test_codes_of_the_choices():
     assert list(PREDICTION) == ["normal", "t_k1", "hts", "hk"]
     assert list(TAU2_INTERVALS) == ["q_profile"]
     assert set(MANTEL_HAENSZEL) == {"OR", "RR", "RD", "IRR", "IRD"}
-    assert set(m2.MEASURES) == {
-        "RR", "OR", "RD", "PETO", "IRR", "IRD", "MD", "SMD", "ROM", "MC", "SMCC", "SMCR", "ROMC", "PR", "PLO", "PFT",
-        "GEN",
-    }  # fmt: skip
+    assert set(m2.MEASURES) == set(
+        "RR OR RD PETO AS PHI ZPHI YUQ YUY RTET ZTET PBIT OR2D OR2DN OR2DL MPRR MPRD MPOR MPORC MPPETO MPORM IRR IRD "
+        "IRSD MD SMD SMDH SMD1 SMD1H ROM D2OR D2ORN D2ORL CVR VR RPB ZPB RBIS ZBIS CLES AUC CLESN AUCN COR UCOR ZCOR "
+        "PCOR ZPCOR SPCOR ZSPCOR R2 ZR2 R2F ZR2F MN SMN MNLN CVLN SDLN MC SMCC SMCR SMCRH SMCRP SMCRPH ROMC CVRC VRC "
+        "CLESCN AUCCN PR PLN PLO PRZ PAS PFT IR IRLN IRS IRFT ARAW AHW ABT REH HR GEN".split()
+    )
+    assert list(CORRECTIONS) == ["exact", "approximate", "none"]
 
 
 def test_every_code_has_its_words():

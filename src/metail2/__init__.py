@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from metail2 import conversions as conversions
+    from metail2.checks.validate import validate as validate
+    from metail2.conversions.covariance import sampling_covariance as sampling_covariance
     from metail2.effects.compute import effect_sizes as effect_sizes
     from metail2.effects.effect_sizes import EffectSizes as EffectSizes
     from metail2.effects.measures import MEASURES as MEASURES
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from metail2.records.harmonise import harmonise as harmonise
     from metail2.records.reading import load_records as load_records
     from metail2.records.reading import read_records as read_records
+    from metail2.records.reviews.reading import read_review as read_review
+    from metail2.records.study_table import read_table as read_table
 
 __version__ = "0.1.0"
 
@@ -42,6 +46,10 @@ _HOME = {
     "load_records": "records.reading",
     "pool": "models.random_effects",
     "read_records": "records.reading",
+    "read_review": "records.reviews.reading",
+    "read_table": "records.study_table",
+    "sampling_covariance": "conversions.covariance",
+    "validate": "checks.validate",
 }
 
 __all__ = sorted([*_HOME, "__version__"])

@@ -140,16 +140,19 @@ MEASURES = ", ".join(m2.MEASURES)
 WRONG_USE = {
     "--measure RRR": f"Unknown measure 'RRR'. Did you mean 'RR'? Choose from: {MEASURES}.",
     "--measure RR --column events9=x": "Unknown column of RR 'events9'. Did you mean 'events2'? Choose from: events1, "
-    "n1, events2, n2, a, b, c, d.",
-    "--measure RR --column frame=x": "Unknown column of RR 'frame'. Choose from: events1, n1, events2, n2, a, b, c, d.",
-    "--measure GEN --column yi": "--column is 'yi'; write NAME=COLUMN with a NAME of: yi, vi, sei, ci_lower, ci_upper.",
+    "n1, events2, n2, a, b, c, d, percent1, percent2, estimate, se, ci_lower, ci_upper, level, t, p, yi, vi.",
+    "--measure RR --column frame=x": "Unknown column of RR 'frame'. Choose from: events1, n1, events2, n2, a, b, c, d, "
+    "percent1, percent2, estimate, se, ci_lower, ci_upper, level, t, p, yi, vi.",
+    "--measure GEN --column yi": "--column is 'yi'; write NAME=COLUMN with a NAME of: yi, vi, sei, "
+    "estimate, se, ci_lower, ci_upper, level, t, p.",
     "--measure RR --column n1=a --column n1=b": "--column n1 is given twice; give it once.",
     "--measure RR --tau2 REM": "Unknown τ² estimator 'REM'. Did you mean 'REML'? Choose from: CE, DL, HE, HS, HSk, SJ, "
     "ML, REML, EB, PM, PMM.",
     "--measure RR --test hk": "Unknown test 'hk'. Choose from: z, t, knapp_hartung, knapp_hartung_adhoc.",
     "--measure RR --to twice": "Unknown rule for zero cells 'twice'. Choose from: only0, all, if0all, none.",
     "--measure RR --transform expo": "Unknown display transform 'expo'. Did you mean 'exp'? Choose from: identity, "
-    "exp, percent_change, percent_reduction, percent, logistic, sine_squared, tanh.",
+    "exp, antilog, percent_change, percent_reduction, percent, logistic, normal_cdf, sine_squared, square, tanh, "
+    "one_minus_cube, one_minus_exp.",
     "--measure RR --model mh": "Unknown model 'mh'. Choose from: random_effects, mantel_haenszel, peto.",
     "--measure RR --model peto": "Unknown measure of --model peto 'RR'. Choose from: PETO.",
     "--measure SMD --model mantel_haenszel": "Unknown Mantel–Haenszel measure 'SMD'. Choose from: OR, RR, RD, "
@@ -202,7 +205,7 @@ def test_a_number_that_cannot_be(run, table, options, message):
 
 
 @pytest.mark.parametrize(
-    "words", ["pool trials.csv", "pool", "pool t.csv --mesure RR", "pol t.csv", "", "forest t.csv"]
+    "words", ["pool", "pool t.csv --mesure RR", "pol t.csv", "", "forest t.csv"]
 )
 def test_words_that_are_no_command(run, words):
     ended = run(*words.split())

@@ -145,8 +145,8 @@ def test_a_missing_figure_is_a_warning_that_names_the_study(run, table, cell):
     assert ended.status == 0
     assert "Risk ratio, 2 studies" in ended.out
     assert ended.err == (
-        "warning: The risk ratio of B cannot be computed with its variance from the figures given (an entry is "
-        "missing, a zero cell is left uncorrected, or the variance is 0); it stays in the table as NaN.\n"
+        "warning: The risk ratio of B cannot be computed with its variance from the figures given "
+        "(events1 is missing and cannot be had from what is printed); it stays in the table as NaN.\n"
         "warning: B: left out of the fit, because the effect or its variance is missing.\n"
     )
 

@@ -118,14 +118,15 @@ def test_every_file_is_there(il2, folder):
     figures += [f"{o.id}-{a.id}" for o in SPEC.outcome for i, a in enumerate(o.analyses) if a.figure and i]
     tables = ["summary", "coverage", "estimates", "models", "studies", "trail", "sensitivity", "control_risks"]
     assert names == {
-        "index.html", "results.json", "manifest.json", *(f"tables/{name}.csv" for name in tables),
+        "index.html", "results.json", "findings.csv", "manifest.json", *(f"tables/{name}.csv" for name in tables),
         *(f"figures/{name}.{suffix}" for name in figures for suffix in ("svg", "png", "pdf")),
     }  # fmt: skip
 
 
 def test_the_summary_for_the_terminal_has_a_line_an_outcome(il2):
-    lines = il2[0].summary.splitlines()
+    *lines, empty, checks = il2[0].summary.splitlines()
     assert [line.split("  ")[0] for line in lines] == [outcome.title for outcome in SPEC.outcome]
+    assert (empty, checks.split(",")[0]) == ("", "Checks: 0 errors")
     assert "risk ratio 1.341 (0.896 to 2.007)" in lines[6]
 
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metail2.cli.guard import WrongUse
-from metail2.errors import EffectSizeError, UnknownChoice
+from metail2.cli.source import Source
+from metail2.errors import UnknownChoice
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from metail2.effects.effect_sizes import EffectSizes
     from metail2.models.mantel_haenszel import MantelHaenszel
     from metail2.models.peto import Peto
@@ -26,12 +24,10 @@ class Analysis:
 
     Attributes
     ----------
-    file : str
-        A CSV or XLSX file, or the name of a shipped data set.
-    measure, study, columns
-        See `effect_sizes`; `columns` as ``("events1=tpos", …)``.
-    zero_cells : dict
-        ``add``, ``to`` and ``drop00`` of `effect_sizes`.
+    source : Source
+        Where the effects come from.
+    computing : dict
+        ``add``, ``to``, ``drop00``, ``vtype``, ``r`` and ``method`` of `harmonise`.
     model : str
         One of `MODELS`.
     random_effects : dict
@@ -40,11 +36,8 @@ class Analysis:
         Confidence level.
     """
 
-    file: str
-    measure: str
-    study: str | None
-    columns: tuple[str, ...]
-    zero_cells: dict[str, Any]
+    source: Source
+    computing: dict[str, Any]
     model: str
     random_effects: dict[str, Any]
     level: float
@@ -61,74 +54,21 @@ class Analysis:
         if self.model == "mantel_haenszel":
             from metail2 import MantelHaenszel
 
-            return MantelHaenszel(self.measure, self.level)
+            return MantelHaenszel(self.source.measure or "OR", self.level)
         from metail2 import Peto
 
-        if self.measure != "PETO":
-            raise UnknownChoice("measure of --model peto", self.measure, ("PETO",))
+        if self.source.measure != "PETO":
+            raise UnknownChoice("measure of --model peto", self.source.measure, ("PETO",))
         return Peto(self.level)
 
     def _refuse_other_options(self) -> None:
-        for name in _given(self.random_effects | self.zero_cells):
+        for name in _given(self.random_effects | self.computing):
             raise WrongUse(f"--{name} has no meaning with --model {self.model}; leave it out.")
 
     def effects(self) -> EffectSizes:
-        """Read the file and compute the effects; an error in the data names the file."""
-        from metail2 import effect_sizes
-
-        options: dict[str, Any] = _given(self.zero_cells) | self._columns()
-        table = _table(self.file, self.study)
-        try:
-            return effect_sizes(table, self.measure, self.study, **options)
-        except EffectSizeError as error:
-            raise EffectSizeError(f"{Path(self.file).name}: {error}") from None
-
-    def _columns(self) -> dict[str, str]:
-        """Read ``events1=tpos``; only names of the measure's columns may reach `effect_sizes` as keywords."""
-        from metail2 import MEASURES
-
-        known = {name: None for names in MEASURES[self.measure].family.columns for name in names}
-        columns: dict[str, str] = {}
-        for pair in self.columns:
-            name, sign, column = pair.partition("=")
-            if not (name and sign and column):
-                raise WrongUse(f"--column is {pair!r}; write NAME=COLUMN with a NAME of: {', '.join(known)}.")
-            if name not in known:
-                raise UnknownChoice(f"column of {self.measure}", name, known)
-            if name in columns:
-                raise WrongUse(f"--column {name} is given twice; give it once.")
-            columns[name] = column
-        return columns
+        """Read the file and compute the effects."""
+        return self.source.effects(_given(self.computing))
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _table(file: str, study: str | None) -> pd.DataFrame:
-    """Read a file, or else the shipped data set of that name; each study has one row."""
-    from metail2.records.study_table import check_studies, read_study_table
-
-    path = Path(file)
-    is_file = path.exists() or path.name != file or path.suffix != ""
-    table = read_study_table(path, study) if is_file else _shipped(file)
-    check_studies(table, study, path.name)
-    return table
-
-
-def _shipped(name: str) -> pd.DataFrame:
-    from metail2 import list_datasets, load_dataset
-
-    listed = list_datasets()
-    kinds: dict[str, str] = dict(zip(listed["name"], listed["kind"], strict=True))
-    tables = [known for known, kind in kinds.items() if kind == "table"]
-    if name in kinds and name not in tables:
-        raise WrongUse(
-            f"{name!r} holds trial records, not one table of studies; see `metail2 report {name}`, "
-            f"or choose from: {', '.join(tables)}."
-        )
-    if name not in tables:
-        raise UnknownChoice("file or data set", name, tables)
-    table = load_dataset(name)
-    table.index += 2  # the row as a spreadsheet counts it
-    return table

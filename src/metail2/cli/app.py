@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,19 +13,25 @@ from metail2.cli.analysis import Analysis
 from metail2.cli.guard import Guarded, GuardedGroup, refuse_closed_output
 from metail2.cli.options import (
     Add,
+    Arm,
     Columns,
+    Control,
+    Correlation,
     Drop00,
     File,
     Level,
     Measure,
+    Method,
     Model,
     Moderators,
+    Number,
     Study,
     Tau2,
     Test,
     To,
     Transform,
 )
+from metail2.cli.source import Source
 
 EXIT_STATUS = """\b
 Exit status:
@@ -46,6 +52,18 @@ FOREST_EXAMPLE = """\b
 Example:
   metail2 forest trials.csv --measure RR --output forest.svg \\
       --favours "low-dose IL-2" placebo"""
+
+VALIDATE_EPILOG = """\b
+Examples:
+  metail2 validate trials.csv --measure RR
+  metail2 validate il2
+  metail2 validate report.toml --format html --output checks.html
+\b
+Exit status:
+  0  no error was found, or every error is accepted
+  1  an error was found that nobody accepted, or the file is no table
+  2  wrong use: an unknown option, choice or name, a file that cannot be
+     opened, a place that cannot be written to"""
 
 app = typer.Typer(
     name="metail2",
@@ -113,9 +131,12 @@ def report(
 @app.command(cls=Guarded, epilog=f"{POOL_EXAMPLES}\n\n{EXIT_STATUS}")
 def pool(
     file: File,
-    measure: Measure,
+    measure: Measure = None,
     study: Study = None,
     column: Columns = None,
+    arm: Arm = None,
+    control: Control = None,
+    analysis: Number = None,
     model: Model = "random_effects",
     tau2: Tau2 = None,
     test: Test = None,
@@ -124,6 +145,8 @@ def pool(
     add: Add = None,
     to: To = None,
     drop00: Drop00 = False,
+    r: Correlation = None,
+    method: Method = None,
     transform: Transform = None,
     format: Annotated[
         str,
@@ -137,14 +160,17 @@ def pool(
     """Pool the studies of one outcome.
 
     FILE holds the columns of the measure (metail2 measures lists them): for RR events1 n1 events2 n2, for GEN yi
-    (the effect on the scale it is pooled on, log for ratios) with vi, with sei, or with ci_lower and ci_upper. Empty
-    cells, NA, N/A and NaN are missing values.
+    (the effect on the scale it is pooled on, log for ratios) with vi, with sei, or with ci_lower and ci_upper. Studies
+    may print other statistics instead (se1, median1 with q1_1 and q3_1, estimate with ci_lower and ci_upper, p and others;
+    docs/ways-in.md lists them). Empty cells, NA, N/A and NaN are missing values.
     """
     from metail2.cli.output import check_format, result_text
 
     check_format(format, transform, moderators)
-    zero_cells, random_effects = _zero_cells(add, to, drop00), _random_effects(tau2, test, moderators)
-    asked = Analysis(file, measure, study, tuple(column or ()), zero_cells, model, random_effects, level)
+    source = Source(file, measure, study, tuple(column or ()), arm, tuple(control or ()), analysis)
+    computing = {"add": add, "to": to, "drop00": drop00 or None, "r": r, "method": method}
+    random_effects = {"tau2": tau2, "test": test, "moderators": moderators}
+    asked = Analysis(source, computing, model, random_effects, level)
     result = asked.specification().fit(asked.effects())
     typer.echo(result_text(result, format, transform), nl=False)
 
@@ -152,13 +178,16 @@ def pool(
 @app.command(cls=Guarded, epilog=f"{FOREST_EXAMPLE}\n\n{EXIT_STATUS}")
 def forest(
     file: File,
-    measure: Measure,
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="FILE", show_default=False, help="The picture: .svg, .pdf or .png."),
     ],
+    measure: Measure = None,
     study: Study = None,
     column: Columns = None,
+    arm: Arm = None,
+    control: Control = None,
+    analysis: Number = None,
     model: Model = "random_effects",
     tau2: Tau2 = None,
     test: Test = None,
@@ -167,6 +196,8 @@ def forest(
     add: Add = None,
     to: To = None,
     drop00: Drop00 = False,
+    r: Correlation = None,
+    method: Method = None,
     transform: Transform = None,
     favours: Annotated[
         tuple[str, str] | None,
@@ -183,18 +214,96 @@ def forest(
     from metail2.cli.drawing import check_picture, draw
 
     check_picture(output, transform)
-    zero_cells, random_effects = _zero_cells(add, to, drop00), _random_effects(tau2, test, moderators)
-    asked = Analysis(file, measure, study, tuple(column or ()), zero_cells, model, random_effects, level)
+    source = Source(file, measure, study, tuple(column or ()), arm, tuple(control or ()), analysis)
+    computing = {"add": add, "to": to, "drop00": drop00 or None, "r": r, "method": method}
+    random_effects = {"tau2": tau2, "test": test, "moderators": moderators}
+    asked = Analysis(source, computing, model, random_effects, level)
     draw(asked, output, transform, favours, common)
     typer.echo(output)
 
 
-def _zero_cells(add: float | None, to: str | None, drop00: bool) -> dict[str, Any]:
-    return {"add": add, "to": to, "drop00": drop00 or None}
+@app.command(cls=Guarded, epilog=VALIDATE_EPILOG)
+def validate(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            show_default=False,
+            help="A table of studies (CSV or XLSX), trial records (a folder or workbook), a report (TOML), a review "
+            "(.rm5, .zip), or the name of a shipped report or data set.",
+        ),
+    ],
+    measure: Annotated[
+        str | None,
+        typer.Option(metavar="CODE", help="Of a table: the effect measure, so that effects are recomputed, e.g. RR."),
+    ] = None,
+    study: Study = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN", help="Of a table: where a column has another name; once for each."),
+    ] = None,
+    scale_items: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Of a table: means are of whole numbers summed over N items (1: a whole score)."
+        ),
+    ] = None,
+    format: Annotated[
+        str, typer.Option(metavar="FORMAT", help="text, json (a list of objects), csv or html (one page).")
+    ] = "text",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file instead of the screen.")
+    ] = None,
+) -> None:
+    """Check figures before they are pooled.
+
+    Looks for what is impossible, suspect or in disagreement; nothing is changed, left out or mended. Findings have a
+    code (metail2 explain CODE) and are errors, warnings or notes; a report's accept list says which may stand and why.
+    The last line counts those that nobody accepted, and apart from them the accepted ones.
+    """
+    from metail2.cli.findings_text import check_findings_format, show
+    from metail2.cli.validation import TableOptions, findings_of
+
+    check_findings_format(format)
+    findings = findings_of(target, TableOptions(measure, study, tuple(column or ()), scale_items))
+    show(findings, format, target, output)
+    raise typer.Exit(1 if findings.errors else 0)
 
 
-def _random_effects(tau2: str | None, test: str | None, moderators: str | None) -> dict[str, Any]:
-    return {"tau2": tau2, "test": test, "moderators": moderators}
+@app.command(cls=Guarded)
+def explain(
+    code: Annotated[
+        str | None, typer.Argument(metavar="[CODE]", show_default=False, help="A code such as M012; all by default.")
+    ] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Write the page of the documentation.")] = False,
+) -> None:
+    """Say what a check means and what to do, or list all checks."""
+    from metail2.cli.findings_text import check_text, checks_markdown, checks_text
+
+    typer.echo(checks_markdown() if markdown else checks_text() if code is None else check_text(code), nl=False)
+
+
+@app.command(cls=Guarded)
+def init(
+    folder: Annotated[
+        Path, typer.Argument(metavar="FOLDER", show_default=False, help="New, or without files of these names.")
+    ],
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="KIND",
+            help="records: trial records and a report; table: plain tables, one row a study.",
+        ),
+    ] = "records",
+) -> None:
+    """Begin a folder with templates to fill in.
+
+    Commented files with made-up example rows to replace, which validate without a finding. No file of yours is ever
+    replaced.
+    """
+    from metail2.records.starter import write_starter
+
+    typer.echo("\n".join(map(str, write_starter(folder, kind))))
 
 
 @app.command(cls=Guarded)

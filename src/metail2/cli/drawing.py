@@ -34,7 +34,7 @@ def draw(asked: Analysis, output: Path, transform: str | None, favours: tuple[st
     specification, effects = asked.specification(), asked.effects()
     if len(effects) > MOST_STUDIES:
         raise ReportError(
-            f"{asked.file} has {len(effects)} studies, too many for one picture; draw at most {MOST_STUDIES}."
+            f"{asked.source.file} has {len(effects)} studies, too many for one picture; draw at most {MOST_STUDIES}."
         )
     result = specification.fit(effects)
     other = RandomEffects(tau2="CE", test="z", level=asked.level).fit(effects) if common else None

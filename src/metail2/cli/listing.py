@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import textwrap
 from typing import TYPE_CHECKING, Any
+
+from metail2.wording import MINUS
 
 if TYPE_CHECKING:
     from metail2.effects.measures import Measure
@@ -73,40 +76,63 @@ def _heading(measure: Measure) -> str:
 
 def _line(measure: Measure) -> str:
     scales = [f"pooled as {measure.scale}"] * (measure.scale != measure.name)
-    scales += [f"shown as {measure.transform.label}"] * bool(measure.transform.label)
+    scales += [f"shown as {measure.shown}"] * bool(measure.shown)
     text = f"{measure.code:<7} {measure.name}" + (f"; {', '.join(scales)}" if scales else "")
-    return textwrap.fill(text, _width(), initial_indent="  ", subsequent_indent=" " * 10)
+    return textwrap.fill(text, terminal_width(), initial_indent="  ", subsequent_indent=" " * 10)
 
 
 def _card(measure: Measure) -> str:
-    effect, variance = measure.formulas
+    low, high = measure.bounds
     facts = {
         "columns": ", or ".join(" ".join(names) for names in measure.family.columns),
         "pooled as": measure.scale,
-        "shown as": measure.transform.label or UNCHANGED,
-        "effect": effect,
-        "variance": variance,
-        "variances": f"{', '.join(measure.vtypes)} (the first by default)" if len(measure.vtypes) > 1 else "",
+        "shown as": measure.shown or UNCHANGED,
+        "range": ""
+        if math.isinf(low) and math.isinf(high)
+        else f"{low:g} to {high:g}".replace("-", MINUS).replace("inf", "∞"),
+        "effect": measure.formula,
+        **_variances(measure),
         "source": measure.citation,
     }
+    others = [
+        f"{effect}; {variance} (from {' '.join(columns)})"
+        for columns, (effect, variance) in measure.from_columns.items()
+    ]
+    facts["otherwise"] = ", or ".join(others)
     lines = [
-        textwrap.fill(f"{name:<11}{text}", _width(), initial_indent="  ", subsequent_indent=" " * 13)
+        textwrap.fill(f"{name:<10} {text}", terminal_width(), initial_indent="  ", subsequent_indent=" " * 13)
         for name, text in facts.items()
         if text
     ]
     return "\n".join([f"{measure.code}  {measure.name}", *lines]) + "\n"
 
 
+def _variances(measure: Measure) -> dict[str, str]:
+    """Each variance with its formula and, where it is another one, its source; the default first."""
+    if len(measure.variances) == 1:
+        return {"variance": measure.variance().formula}
+    texts = {}
+    for vtype, variance in measure.variances.items():
+        source = f" ({variance.citation})" if variance.citation else ""
+        texts[f"vtype {vtype}"] = variance.formula + source
+    return texts
+
+
 def _cells(measure: Measure) -> tuple[str, ...]:
-    shown = measure.transform.label or UNCHANGED
+    shown = measure.shown or UNCHANGED
+    several = len(measure.variances) > 1
+    told = [f"{vtype}: {one.formula}" if several else one.formula for vtype, one in measure.variances.items()]
+    told += [f"from {' '.join(columns)}: {'; '.join(texts)}" for columns, texts in measure.from_columns.items()]
+    sources = [f"{vtype}: {one.citation}" for vtype, one in measure.variances.items() if one.citation]
     cells = (measure.code, measure.name, measure.scale, shown, ", ".join(measure.vtypes),
-             "; ".join(measure.formulas), measure.citation)  # fmt: skip
+             "; ".join([measure.formula, *told]), "; ".join([measure.citation, *sources]))  # fmt: skip
     return tuple(cell.replace("|", r"\|") for cell in cells)
 
 
 def _filled(text: str, indent: str) -> str:
-    return textwrap.fill(text, _width(), initial_indent=indent, subsequent_indent="  ")
+    return textwrap.fill(text, terminal_width(), initial_indent=indent, subsequent_indent="  ")
 
 
-def _width() -> int:
+def terminal_width() -> int:
+    """Columns that text may take: those of the terminal, within limits."""
     return max(60, min(WIDEST, shutil.get_terminal_size().columns))

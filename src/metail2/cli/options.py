@@ -22,6 +22,13 @@ def _level(text: str | float) -> float:
     return value
 
 
+def _correlation(text: str | float) -> float:
+    value = _number(text)
+    if not -1 <= value <= 1:
+        raise typer.BadParameter(f"{value:g} is not between -1 and 1; give e.g. 0.5.")
+    return value
+
+
 def _addition(text: str | float) -> float:
     value = _number(text)
     if not 0 <= value < math.inf:
@@ -34,14 +41,28 @@ File = Annotated[
     typer.Argument(
         metavar="FILE",
         show_default=False,
-        help="A CSV (UTF-8) or XLSX file, one study a row, or a shipped data set such as bcg (see: metail2 datasets).",
+        help="A CSV (UTF-8) or XLSX file, a review (.rm5, .zip), or a shipped data set such as bcg (see: metail2 "
+        "datasets).",
     ),
 ]
 Measure = Annotated[
-    str, typer.Option(metavar="CODE", show_default=False, help="Effect measure, e.g. RR (see: metail2 measures).")
+    str | None,
+    typer.Option(
+        metavar="CODE", help="Effect measure, e.g. RR (see: metail2 measures); a review has its own, a table needs one."
+    ),
 ]
 Study = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="Column of study labels; by default 'study', if there is one.")
+]
+Arm = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Column of arm labels, where a row is an arm; needs --control."),
+]
+Control = Annotated[
+    list[str] | None, typer.Option(metavar="LABEL", help="Which arm is the control; once for each label it has.")
+]
+Number = Annotated[
+    str | None, typer.Option("--analysis", metavar="NUMBER", help="Which analysis of a review file, e.g. 1.2.")
 ]
 Columns = Annotated[
     list[str] | None,
@@ -81,6 +102,23 @@ To = Annotated[
 ]
 Drop00 = Annotated[
     bool, typer.Option("--drop00", help="Leave out tables without events (or without non-events) in both arms.")
+]
+Correlation = Annotated[
+    float | None,
+    typer.Option(
+        "--r",
+        metavar="NUMBER",
+        parser=_correlation,
+        help="Correlation of before and after that is assumed where none is printed.",
+    ),
+]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How medians, quartiles and ranges become means and SDs: recommended (the default), luo2018, wan2014, "
+        "hozo2005, shi2020, bland2015, walter2007, lognormal, mcgrath2020_qe, mcgrath2020_bc or cai2021.",
+    ),
 ]
 Transform = Annotated[
     str | None,

@@ -6,9 +6,10 @@ import base64
 import json
 import math
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.errors import ReportError
+from metail2.checks.findings import Findings
+from metail2.checks.validate import validate
+from metail2.errors import MetailWarning, ReportError
 from metail2.plots.forest import forest
 from metail2.plots.saving import save
-from metail2.records.catalogue import list_datasets, records_folder
-from metail2.records.reading import load_records, read_records
-from metail2.records.trial_records import TrialRecords
 from metail2.report.coverage import Coverage, coverage
 from metail2.report.evaluate import AnalysisAnswer, Answer, answer
+from metail2.report.inputs import read_inputs
 from metail2.report.manifest import created, manifest
 from metail2.report.page import render
 from metail2.report.specification import Specification, read_specification, specification_path
@@ -48,7 +49,7 @@ class BuiltReport:
     page : Path
         The page to open.
     summary : str
-        One line an outcome, for the terminal.
+        One line an outcome, and what the checks found, for the terminal.
     """
 
     page: Path
@@ -71,23 +72,41 @@ def build_report(report: str, output: Path, command: str) -> BuiltReport:
     ------
     MetailError
         If the specification, the records or the output folder do not allow it; the message says what to do.
+
+    Warns
+    -----
+    MetailWarning
+        The checks found an error in the records that the specification does not accept.
     """
     target = output.resolve()
     _check_output(output)
     path = specification_path(report)
     spec = read_specification(path)
-    records, inputs = _records(spec, path)
+    records, inputs = read_inputs(spec, path)
+    findings = validate(records, accept=spec.accept)
     answers = [answer(records, outcome) for outcome in spec.outcome]
     coverages = [coverage(records, review, answers) for review in spec.review]
     try:
         with _scratch(target) as scratch:
             folder = scratch / "report"
             name = f"reports/{path.resolve().parent.name}/{path.name}"
-            _write(folder, spec, answers, coverages, command, inputs | {name: path})
+            _write(folder, spec, answers, coverages, findings, command, inputs | {name: path})
             _move(folder, target)
     except OSError as error:
         raise ReportError(f"The report cannot be written to {output}: {error.strerror or error}.") from error
-    return BuiltReport(output / "index.html", _summary(answers))
+    _warn_of_errors(findings)
+    return BuiltReport(output / "index.html", f"{_summary(answers)}\n\nChecks: {findings.summary}")
+
+
+def _warn_of_errors(findings: Findings) -> None:
+    """A report is written whatever the checks find: it shows what is wrong, and whoever reads it must know."""
+    if findings.errors:
+        first, others = findings.errors[0], len(findings.errors) - 1
+        more = f" (and {others} more)" if others else ""
+        warnings.warn(
+            f"The records hold errors that nobody accepted: {first.message.rstrip('.')}{more}; correct them, or accept "
+            "them with their reasons.", MetailWarning, stacklevel=3,
+        )  # fmt: skip
 
 
 def _check_output(output: Path) -> None:
@@ -124,23 +143,12 @@ def _scratch(output: Path) -> Iterator[Path]:
         raise
 
 
-def _records(spec: Specification, path: Path) -> tuple[TrialRecords, dict[str, Path]]:
-    """Read the records: shipped under the name, or a folder or workbook beside the specification."""
-    if spec.records in set(list_datasets()["name"]):
-        folder = records_folder(spec.records)
-        files = {f"datasets/{spec.records}/{file.name}": file for file in sorted(folder.glob("*.csv"))}
-        return load_records(spec.records), files
-    place = path.parent / spec.records
-    if place.is_dir():
-        return read_records(place), {f"{spec.records}/{file.name}": file for file in sorted(place.glob("*.csv"))}
-    return read_records(place), {spec.records: place}
-
-
 def _write(
     folder: Path,
     spec: Specification,
     answers: Sequence[Answer],
     coverages: Sequence[Coverage],
+    findings: Findings,
     command: str,
     inputs: dict[str, Path],
 ) -> None:
@@ -149,8 +157,11 @@ def _write(
     at = created()
     figures = {found.spec.id: _figures(folder / "figures", spec, found) for found in answers}
     _write_tables(folder / "tables", answers, coverages)
-    _write_json(folder / "results.json", {"title": spec.title, "outcomes": [_as_data(found) for found in answers]})
-    (folder / "index.html").write_text(render(spec, answers, coverages, figures, at, command), encoding="utf-8")
+    _write_csv(folder / "findings.csv", findings.frame())
+    data = {"outcomes": [_as_data(found) for found in answers], "findings": [asdict(one) for one in findings]}
+    _write_json(folder / "results.json", {"title": spec.title, **data})
+    page = render(spec, answers, coverages, findings, figures, at, command)
+    (folder / "index.html").write_text(page, encoding="utf-8")
     _write_json(folder / "manifest.json", manifest(command, spec.model_dump(mode="json"), inputs, folder, at))
 
 

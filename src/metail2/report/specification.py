@@ -8,9 +8,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from metail2.errors import ReportError, UnknownChoice
+from metail2.checks.findings import Acceptance
+from metail2.errors import RecordError, ReportError, UnknownChoice
 from metail2.kernels.inference import TESTS
 from metail2.kernels.tau2 import TAU2
 from metail2.records.catalogue import report_folder
@@ -18,6 +19,14 @@ from metail2.records.catalogue import report_folder
 PerStudy = str | dict[str, str] | None
 Correlation = Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
 Identifier = Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+
+
+def _acceptance(text: str) -> str:
+    try:
+        Acceptance.parse(text)
+    except (RecordError, UnknownChoice) as error:
+        raise ValueError(str(error)) from None
+    return text
 
 
 TURNED = {"percent_change": False, "percent_reduction": True}
@@ -254,6 +263,8 @@ class Specification(_Table):
         Names of the experimental and the control arm.
     review : list of ReviewTable
         Whose rows the coverage table lists.
+    accept : list of str
+        Findings of the checks that may stand, each with its reason: ``"M031 he2020: the reason"``.
     outcome : list of Outcome
         In the order of the page.
     """
@@ -265,6 +276,7 @@ class Specification(_Table):
     caveats: list[str] = []
     arms: Annotated[list[str], Field(min_length=2, max_length=2)] = ["Experimental", "Control"]
     review: list[ReviewTable] = []
+    accept: list[Annotated[str, AfterValidator(_acceptance)]] = []
     outcome: Annotated[list[Outcome], Field(min_length=1)]
 
     @model_validator(mode="after")

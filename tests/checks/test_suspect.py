@@ -1,0 +1,180 @@
+"""Suspicions: how often they are right, how seldom they are raised for nothing, and what they are computed with."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+import metail2 as m2
+from metail2.checks.suspect import NOT_BELOW_0, _deleted_residuals
+from metail2.checks.validate import validate
+
+BCG = {"study": "author", "events1": "tpos", "n1": "tn", "events2": "cpos", "n2": "cn"}
+
+
+def codes(table, measure=None, **options):
+    return [(finding.code, finding.row, finding.column) for finding in validate(table, measure, **options)]
+
+
+def trials(rng, k=8, spread=0.2, sizes=(15, 120)):
+    """Means and SDs of k two-arm trials on one scale, with two decimals; log SDs differ by `spread`."""
+    n = rng.integers(*sizes, (2, k))
+    sd = 8 * np.exp(spread * rng.standard_normal(k)) * np.sqrt(rng.chisquare(n - 1) / (n - 1))
+    mean = 40 + 3 * rng.standard_normal(k) + rng.standard_normal((2, k)) * sd / np.sqrt(n)
+    arms = {"mean1": mean[0], "sd1": sd[0], "n1": n[0], "mean2": mean[1], "sd2": sd[1], "n2": n[1]}
+    return pd.DataFrame({"study": [f"T{i}" for i in range(k)], **arms}).round(2)
+
+
+# ------------------------------------------------------------------ standard errors and SDs
+def test_a_standard_error_among_sds_is_found_and_seldom_anything_else():
+    rng = np.random.default_rng(1)
+    found = missed = wrong = 0
+    for _ in range(80):
+        table = trials(rng)
+        table.loc[3, ["sd1", "sd2"]] /= np.sqrt(table.loc[3, ["n1", "n2"]].to_numpy(float))
+        hits = {(row, column) for code, row, column in codes(table.round(3)) if code == "M030"}
+        right = {(5, "sd1"), (5, "sd2")}
+        found, missed, wrong = found + len(hits & right), missed + len(right - hits), wrong + len(hits - right)
+    assert found / (found + missed) > 0.9
+    assert wrong / (80 * 14) < 0.005
+
+
+def test_an_sd_among_standard_errors_is_found():
+    rng = np.random.default_rng(2)
+    found = wrong = 0
+    for _ in range(60):
+        table = trials(rng).rename(columns={"sd1": "se1", "sd2": "se2"})
+        root = np.sqrt(table[["n1", "n2"]].to_numpy(float))
+        root[3] = 1
+        table[["se1", "se2"]] = (table[["se1", "se2"]] / root).round(3)
+        rows = [row for code, row, _ in codes(table) if code == "M031"]
+        found, wrong = found + rows.count(5), wrong + len(rows) - rows.count(5)
+    assert found / 120 > 0.9
+    assert wrong / (60 * 14) < 0.005
+
+
+@pytest.mark.parametrize(("spread", "share"), [(0.1, 0), (0.3, 0.004), (0.6, 0.012)])
+def test_sds_are_seldom_suspected_for_nothing(spread, share):
+    rng = np.random.default_rng(3)
+    hits = [code for _ in range(60) for code, *_ in codes(trials(rng, spread=spread)) if code in ("M030", "M031")]
+    assert len(hits) / (60 * 16) <= share
+
+
+def test_another_unit_is_not_taken_for_a_standard_error():
+    table = trials(np.random.default_rng(4))
+    table.loc[3, ["mean1", "sd1", "mean2", "sd2"]] /= 7.0
+    table.loc[3, ["n1", "n2"]] = 49.0
+    assert not [code for code, *_ in codes(table.round(3)) if code == "M030"]
+
+
+def test_arms_are_compared_within_outcome_unit_and_kind_of_score():
+    table = trials(np.random.default_rng(5))
+    table.loc[4:, ["sd1", "sd2"]] /= 6
+    table.loc[4:, ["n1", "n2"]] = 36.0
+    for label in ("outcome", "unit", "score", "timepoint"):
+        apart = table.assign(**{label: ["final"] * 4 + ["change"] * 4})
+        assert not [code for code, *_ in codes(apart.round(3)) if code == "M030"], label
+
+
+def test_three_arms_of_other_studies_are_needed():
+    table = trials(np.random.default_rng(6), k=3, sizes=(40, 60))
+    table.loc[0, ["sd1", "sd2"]] /= 7
+    assert [code for code, *_ in codes(table.round(3))].count("M030") == 2
+    assert not [code for code, *_ in codes(table.iloc[:2].round(3)) if code == "M030"]
+
+
+# ------------------------------------------------------------------ effects
+def test_deleted_residuals_are_those_of_the_model_without_the_study():
+    rng = np.random.default_rng(7)
+    for tau in (0.0, 0.5):
+        vi = rng.uniform(0.02, 0.3, 9)
+        yi = rng.normal(0.3, np.sqrt(vi + tau**2))
+        distance, mean = _deleted_residuals(yi, vi)
+        for i in range(9):
+            rest = m2.pool(np.delete(yi, i), np.delete(vi, i), tau2="DL", test="z")
+            expected = (yi[i] - rest.estimate) / np.sqrt(vi[i] + rest.tau2 + rest.se**2)
+            assert (distance[i], mean[i]) == pytest.approx((expected, rest.estimate), rel=1e-10)
+
+
+@pytest.mark.parametrize("tau", [0.0, 0.4])
+def test_outliers_are_seldom_named_for_nothing_and_found_where_they_are(tau):
+    rng = np.random.default_rng(8)
+    clean = gross = 0
+    for _ in range(120):
+        vi = rng.uniform(0.02, 0.2, 12)
+        table = pd.DataFrame({"study": range(12), "yi": rng.normal(0, np.sqrt(vi + tau**2)), "vi": vi})
+        clean += any(code == "M041" for code, *_ in codes(table, "GEN"))
+        table.loc[6, "yi"] += 3.0
+        gross += ("M041", 8, "") in codes(table, "GEN")
+    assert clean / 120 < 0.1
+    assert gross / 120 > 0.9
+
+
+def test_one_effect_against_all_needs_three_others_and_an_interval_on_its_side():
+    table = pd.DataFrame({"study": list("abcde"), "yi": [0.5, 0.4, -0.6, 0.3, 0.2], "vi": [0.04] * 5})
+    assert [hit for hit in codes(table, "GEN") if hit[0] == "M034"] == [("M034", 4, "")]
+    assert "M034" not in {code for code, *_ in codes(table.iloc[:3], "GEN")}
+    assert "M034" not in {code for code, *_ in codes(table.assign(vi=0.1), "GEN")}
+    assert "M034" not in {code for code, *_ in codes(table.assign(yi=[0.5, -0.1, -0.6, 0.3, 0.2]), "GEN")}
+    by_outcome = table.assign(outcome=["x", "x", "y", "y", "y"])
+    assert "M034" not in {code for code, *_ in codes(by_outcome, "GEN")}
+
+
+def test_the_baseline_is_compared_by_the_t_test():
+    row = {"study": ["A"], "n1": [40], "n2": [35], "baseline_mean1": [10.0], "baseline_sd1": [3.0],
+           "baseline_mean2": [12.1], "baseline_sd2": [3.5]}  # fmt: skip
+    p = stats.ttest_ind_from_stats(10.0, 3.0, 40, 12.1, 3.5, 35).pvalue
+    message = next(finding.message for finding in validate(pd.DataFrame(row)) if finding.code == "M038")
+    assert f"P = {p:.3f}" in message
+    assert "M038" not in {code for code, *_ in codes(pd.DataFrame(row | {"baseline_mean2": [11.2]}))}
+
+
+@pytest.mark.parametrize(
+    ("unit", "bounded"),
+    [("days", True), ("mg/L", True), ("cells/µL", True), ("mm Hg", True), ("years", True), ("points", False),
+     ("change in days", False), ("days, change from baseline", False), ("", False), ("z score", False), ("%", False)],
+)  # fmt: skip
+def test_units_that_cannot_be_below_0(unit, bounded):
+    assert bool(pd.Series([unit]).str.contains(NOT_BELOW_0).iloc[0]) is bounded
+    table = pd.DataFrame({"study": ["A"], "mean1": [3.1], "sd1": [4.2], "n1": [20], "unit": [unit]})
+    assert ("M039" in {code for code, *_ in codes(table)}) is bounded
+
+
+# ------------------------------------------------------------------ whole tables
+@pytest.mark.parametrize(
+    ("name", "measure", "columns", "expected"),
+    [
+        ("bangertdrowns2004", "GEN", {}, []),
+        ("bcg", "RR", BCG, []),
+        ("bcg", "OR", BCG, []),
+        ("hackshaw1998", "GEN", {}, []),
+        ("hackshaw1998", "OR", {"estimate": "odds_ratio"}, []),
+        ("nielweise2007", "OR", {}, []),
+        ("nielweise2008", "IRR", {}, []),
+        ("normand1999", "MD", {}, [("M041", 4, "")]),  # Orpington-Moderate: −55 days, the others −6
+        ("normand1999", "SMD", {}, [("M041", 4, "")]),
+        ("raudenbush1985", "GEN", {}, []),
+        ("yusuf1985", "PETO", {}, []),
+        ("yusuf1985", None, {}, []),
+    ],
+)
+def test_no_false_alarms_in_published_tables(name, measure, columns, expected):
+    assert codes(m2.load_dataset(name), measure, **columns) == expected
+
+
+@pytest.mark.parametrize("measure", ["SMD", "RR"])
+def test_a_hundred_thousand_rows_take_seconds(measure):
+    rng = np.random.default_rng(9)
+    k = 100_000
+    n1, n2 = rng.integers(20, 300, (2, k))
+    if measure == "RR":
+        cells = {"events1": rng.binomial(n1, 0.2), "n1": n1, "events2": rng.binomial(n2, 0.25), "n2": n2}
+    else:
+        cells = {name: trials(rng, k)[name] for name in ("mean1", "sd1", "n1", "mean2", "sd2", "n2")}
+    table = pd.DataFrame({"study": [f"S{i}" for i in range(k)], **cells})
+    start = time.process_time()
+    findings = validate(table, measure)
+    assert time.process_time() - start < 5
+    assert not findings.errors

@@ -16,6 +16,12 @@ from metail2.kernels.tau2 import TAU2
 from metail2.results import GLANCE_COLUMNS, STATUS, STUDY_COLUMNS, STUDY_STATES, TIDY_COLUMNS
 from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES
 
+MEASURES = """
+RR OR RD PETO AS PHI ZPHI YUQ YUY RTET ZTET PBIT OR2D OR2DN OR2DL MPRR MPRD MPOR MPORC MPPETO MPORM IRR IRD IRSD
+MD SMD SMDH SMD1 SMD1H ROM D2OR D2ORN D2ORL CVR VR RPB ZPB RBIS ZBIS CLES AUC CLESN AUCN COR UCOR ZCOR
+PCOR ZPCOR SPCOR ZSPCOR R2 ZR2 R2F ZR2F MN SMN MNLN CVLN SDLN MC SMCC SMCR SMCRH SMCRP SMCRPH ROMC CVRC VRC
+CLESCN AUCCN PR PLN PLO PRZ PAS PFT IR IRLN IRS IRFT ARAW AHW ABT REH HR GEN
+"""
 # numerics and effects; names of records, plots and reports are tested with them
 FIXED = {
     "EffectSizes", "MEASURES", "MantelHaenszel", "MetailError", "MetailWarning", "Peto", "RandomEffects",
@@ -53,7 +59,8 @@ def test_the_version_is_that_of_the_distribution():
         (m2.EffectSizes.from_arrays, "(yi, vi=None, study=None, moderators=None, *, V=None, measure='GEN')"),
         (
             m2.effect_sizes,
-            "(frame, measure, study=None, *, add=None, to='only0', drop00=False, vtype=None, correction='exact', **columns)",
+            "(frame, measure, study=None, *, add=None, to='only0', drop00=False, vtype=None, correction='exact', "
+            "**columns)",
         ),
         (m2.EffectSizes.subset, "(self, mask)"),
         (m2.EffectSizes.drop, "(self, i)"),
@@ -75,12 +82,7 @@ def test_codes_of_the_choices():
     assert list(PREDICTION) == ["normal", "t_k1", "hts", "hk"]
     assert list(TAU2_INTERVALS) == ["q_profile"]
     assert set(MANTEL_HAENSZEL) == {"OR", "RR", "RD", "IRR", "IRD"}
-    assert set(m2.MEASURES) == set(
-        "RR OR RD PETO AS PHI ZPHI YUQ YUY RTET ZTET PBIT OR2D OR2DN OR2DL MPRR MPRD MPOR MPORC MPPETO MPORM IRR IRD "
-        "IRSD MD SMD SMDH SMD1 SMD1H ROM D2OR D2ORN D2ORL CVR VR RPB ZPB RBIS ZBIS CLES AUC CLESN AUCN COR UCOR ZCOR "
-        "PCOR ZPCOR SPCOR ZSPCOR R2 ZR2 R2F ZR2F MN SMN MNLN CVLN SDLN MC SMCC SMCR SMCRH SMCRP SMCRPH ROMC CVRC VRC "
-        "CLESCN AUCCN PR PLN PLO PRZ PAS PFT IR IRLN IRS IRFT ARAW AHW ABT REH HR GEN".split()
-    )
+    assert set(m2.MEASURES) == set(MEASURES.split())
     assert list(CORRECTIONS) == ["exact", "approximate", "none"]
 
 

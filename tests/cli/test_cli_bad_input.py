@@ -204,9 +204,7 @@ def test_a_number_that_cannot_be(run, table, options, message):
     assert ended.err.endswith(f"\nError: {message}\n")
 
 
-@pytest.mark.parametrize(
-    "words", ["pool", "pool t.csv --mesure RR", "pol t.csv", "", "forest t.csv"]
-)
+@pytest.mark.parametrize("words", ["pool", "pool t.csv --mesure RR", "pol t.csv", "", "forest t.csv"])
 def test_words_that_are_no_command(run, words):
     ended = run(*words.split())
     assert (ended.status, ended.out) == (2, "")

@@ -54,7 +54,7 @@ def test_measures_lists_the_registry(run, monkeypatch):
 
 def test_one_measure_is_told_whole(run):
     text = run("measures", "SMD").out
-    assert "variance   1/n1 + 1/n2 + g²/2(n1 + n2)" in text
+    assert "vtype LS   1/n1 + 1/n2 + g²/(2(n1 + n2))" in text
     assert "variances  LS, LS2, UB, H0 (the first by default)" in text
     assert "Did you mean 'SMD'?" in run("measures", "smd").err
 

@@ -317,7 +317,7 @@ def test_report_says_that_errors_stand_open_and_writes_all_the_same(run, records
     ended = run("report", "x.toml", "--output", "out")
     assert ended.status == 0
     assert "\n\nChecks: 1 error, " in ended.out
-    assert ended.err.startswith("warning: The records hold errors that nobody accepted: trials, outcomes, row ")
+    assert ended.err.startswith("warning: The records hold errors that nobody accepted: outcomes.csv, row ")
     assert ended.err.count("\n") == 1
     assert (folder / "out" / "index.html").is_file()
 
@@ -495,3 +495,8 @@ def test_help_for_a_reader_that_leaves_early(words):
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_the_documented_catalogue_is_that_of_the_registry(run):
+    page = (Path(__file__).parents[2] / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert page.endswith(run("explain", "--markdown").out)

@@ -227,8 +227,8 @@ def test_one_reason_is_told_once():
     with pytest.warns(MetailWarning) as caught:
         m2.effect_sizes(table(mean1=1, sd1=0, n1=9, mean2=[2, 3], sd2=0, n2=9), "MD")
     assert str(caught[0].message) == (
-        "The mean difference of study 1 and study 2 cannot be computed with its variance from the figures given (the "
-        "variance is 0 or not defined); it stays in the table as NaN."
+        "The mean difference of study 1 and study 2 cannot be computed with its variance from the figures given "
+        "(both SDs are 0); the effect stays in the table, its variance is NaN."
     )
 
 
@@ -250,7 +250,7 @@ def test_undefined_effects_have_the_reason_of_their_measure(measure, columns):
 @pytest.mark.parametrize("measure", ["CLESN", "AUCN"])
 def test_an_area_of_1_has_no_variance_and_stops_nobody_else(measure):
     frame = table(mean1=[9.0, 2.0], sd1=0.25, n1=3, mean2=1.0, sd2=0.5, n2=3)
-    with pytest.warns(MetailWarning, match=r"of study 1 cannot .* \(the variance is 0 or not defined\)"):
+    with pytest.warns(MetailWarning, match=r"of study 1 cannot .* \(the area is 0 or 1 to machine precision, or"):
         effects = m2.effect_sizes(frame, measure)
     assert effects.yi[0] == 1
     assert np.isnan(effects.vi).tolist() == [True, False]

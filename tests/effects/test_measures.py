@@ -171,7 +171,9 @@ def test_rows_are_never_dropped_or_reordered():
         effects = m2.effect_sizes(frame, "MD")
     assert [str(w.message) for w in caught] == [
         "The mean difference of a, c and b cannot be computed with its variance from the figures given (a: mean1 is "
-        "missing; c: the variance is 0 or not defined; b: n2 is missing); it stays in the table as NaN."
+        "missing; c: both SDs are 0; b: n2 is missing); of c and b only the variance is NaN, the others stay in the "
+        "table as "
+        "NaN."
     ]
     assert effects.study == ("d", "a", "c", "b")
     assert np.isnan(effects.vi).tolist() == [False, True, True, True]

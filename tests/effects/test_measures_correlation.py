@@ -293,17 +293,19 @@ def test_messages(measure, columns, message):
     ("measure", "columns", "reason"),
     [
         ("ZCOR", {"r": 1, "n": 20}, "the correlation is 1 or −1, or there are too few patients"),
-        ("COR", {"r": 1, "n": 20}, "the variance is 0 or not defined"),
+        ("COR", {"r": 1, "n": 20}, "the correlation is 1 or −1, or there are too few patients"),
         ("ZCOR", {"r": 0.5, "n": 2}, "the correlation is 1 or −1, or there are too few patients"),
-        ("ZCOR", {"r": 0.5, "n": 3}, "the variance is 0 or not defined"),
+        ("ZCOR", {"r": 0.5, "n": 3}, "there are too few patients: n must be above 3"),
         ("PCOR", {"r": 0.5, "n": 4, "predictors": 3},
          "there are too few patients for that many predictors, or the correlation is beyond 1"),
-        ("R2", {"r2": 0, "n": 20, "predictors": 3}, "the variance is 0 or not defined"),
+        ("R2", {"r2": 0, "n": 20, "predictors": 3}, "R² is 0 or 1, where its large-sample variance is 0"),
         ("ZR2", {"r2": 1, "n": 20, "predictors": 3}, "R² is 1"),
     ],
 )  # fmt: skip
 def test_what_has_no_variance_says_why(measure, columns, reason):
     frame = pd.DataFrame({name: [value] for name, value in columns.items()})
     with pytest.warns(MetailWarning) as caught:
-        assert np.isnan(m2.effect_sizes(frame, measure).vi[0])
-    assert f"from the figures given ({reason}); it stays" in str(caught[0].message)
+        effects = m2.effect_sizes(frame, measure)
+    assert np.isnan(effects.vi[0])
+    left = "it stays in the table as NaN." if np.isnan(effects.yi[0]) else "the effect stays in the table, its variance"
+    assert f"from the figures given ({reason}); {left}" in str(caught[0].message)

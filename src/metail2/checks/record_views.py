@@ -116,7 +116,7 @@ def record_findings(records: TrialRecords) -> Iterator[Finding]:
 
 
 def _entered_twice(records: TrialRecords) -> Iterator[Finding]:
-    figures = _figures(records)
+    figures, file = _figures(records), record_file(records, "outcomes")
     key = [*ARM, "role", "statistic"]
     again = figures[figures.duplicated(key)]
     first = figures.drop_duplicates(key).set_index(key)
@@ -125,7 +125,7 @@ def _entered_twice(records: TrialRecords) -> Iterator[Finding]:
         yield found(TWICE, (
             f"holds {one['statistic']} {one['printed']} of {one['outcome']} ({one['arm']}, {one['timepoint']}), which "
             f"row {before['row']} gives as {before['printed']}; keep one or say what tells them apart"
-        ), file=record_file(records, "outcomes"), row=int(one["row"]), study=str(one["study_id"]), column=VALUE)  # fmt: skip
+        ), file=file, row=int(one["row"]), study=str(one["study_id"]), column=VALUE)  # fmt: skip
 
 
 # ---------------------------------------------------------------- figures

@@ -16,8 +16,8 @@ from metail2.checks.record_views import record_arms, record_comparisons, record_
 from metail2.checks.stored_results import stored_differences
 from metail2.checks.view import Cells, Floats, Texts, View
 from metail2.checks.wide_views import arms, cells_of, comparisons, known_columns, rows_of
-from metail2.effects.compute import computed
-from metail2.effects.counts import ZeroCells
+from metail2.effects.compute import from_prepared, prepared
+from metail2.effects.counts import Problem, ZeroCells
 from metail2.effects.measures import MEASURES, Measure
 from metail2.errors import EffectSizeError, UnknownChoice
 from metail2.records.reviews.review import Review
@@ -194,8 +194,8 @@ def _attempt(measure: Measure, inputs: dict[str, Floats], view: View) -> tuple[F
     """Compute, leaving out the rows that the measure refuses; other checks say what is wrong with them."""
     for _ in range(MOST_UNCOMPUTED):
         try:
-            return computed(measure, inputs, ZeroCells(), None, tuple(map(str, range(len(view)))))
-        except EffectSizeError as error:
-            refused = int(str(error).partition(":")[0])
-            inputs = {name: np.where(np.arange(len(view)) == refused, np.nan, v) for name, v in inputs.items()}
+            return from_prepared(measure, prepared(measure, inputs, ZeroCells()), None)
+        except Problem as problem:
+            refused = np.arange(len(view)) == problem.row
+            inputs = {name: np.where(refused, np.nan, values) for name, values in inputs.items()}
     return np.full(len(view), np.nan), np.full(len(view), np.nan)

@@ -161,8 +161,8 @@ def pool(
 
     FILE holds the columns of the measure (metail2 measures lists them): for RR events1 n1 events2 n2, for GEN yi
     (the effect on the scale it is pooled on, log for ratios) with vi, with sei, or with ci_lower and ci_upper. Studies
-    may print other statistics instead (se1, median1 with q1_1 and q3_1, estimate with ci_lower and ci_upper, p and others;
-    docs/ways-in.md lists them). Empty cells, NA, N/A and NaN are missing values.
+    may print other statistics instead (se1, median1 with q1_1 and q3_1, estimate with ci_lower and ci_upper, p and
+    others; docs/ways-in.md lists them). Empty cells, NA, N/A and NaN are missing values.
     """
     from metail2.cli.output import check_format, result_text
 

@@ -113,7 +113,7 @@ def checks_markdown() -> str:
     from metail2.checks.catalogue import CHECKS
 
     checks = [CHECKS[code] for code in sorted(CHECKS)]
-    return "\n".join(f"**{check.code}** ({check.severity}) {check.title}\n: {check.help}\n" for check in checks)
+    return "\n".join(f"## {check.code}: {check.title} ({check.severity})\n\n{check.help}\n" for check in checks)
 
 
 def _filled(text: str, first: str, further: str) -> str:

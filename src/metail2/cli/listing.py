@@ -111,7 +111,7 @@ def _variances(measure: Measure) -> dict[str, str]:
     """Each variance with its formula and, where it is another one, its source; the default first."""
     if len(measure.variances) == 1:
         return {"variance": measure.variance().formula}
-    texts = {}
+    texts = {"variances": f"{', '.join(measure.vtypes)} (the first by default)"}
     for vtype, variance in measure.variances.items():
         source = f" ({variance.citation})" if variance.citation else ""
         texts[f"vtype {vtype}"] = variance.formula + source

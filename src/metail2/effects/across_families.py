@@ -58,7 +58,7 @@ def _from_means(scale: float) -> Compute:
 for _letter, (_scale, _text, _source) in _SCALES.items():
     measure(
         f"OR2D{_letter}", f"standardised mean difference (from an odds ratio{_OUTCOMES[_letter]})", TWO_BY_TWO,
-        formulas=(f"ln(ad/bc)/s, s = {_text}", "(1/a + 1/b + 1/c + 1/d)/s²"),
+        formulas=(f"ln(ad/(bc))/s, s = {_text}", "(1/a + 1/b + 1/c + 1/d)/s²"),
         citation=_source,
     )(_from_odds_ratio(_scale))  # fmt: skip
 for _letter, (_scale, _text, _source) in _SCALES.items():
@@ -66,7 +66,7 @@ for _letter, (_scale, _text, _source) in _SCALES.items():
         f"D2OR{_letter}", f"odds ratio (from a standardised mean difference{_OUTCOMES[_letter]})", STANDARDISED,
         formulas=(
             f"d·s, d = (m1 − m2)/sd_pooled, s = {_text}",
-            "(1/n1 + 1/n2 + d²/2(n1 + n2))·s²",
+            "(1/n1 + 1/n2 + d²/(2(n1 + n2)))·s²",
         ),
         scale="log odds ratio", transform="exp", citation=_source,
     )(_from_means(_scale))  # fmt: skip

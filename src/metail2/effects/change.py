@@ -27,9 +27,17 @@ def check_change(columns: Mapping[str, Floats]) -> None:
         check_correlation(columns)
 
 
+def equalised(first: Floats, second: Floats) -> Floats:
+    """Return `second`, made equal to `first` where they differ by rounding only, as an SD had from its SE does.
+
+    With r = 1 the variance of a change is then exactly 0, and not a rounding error that takes all the weight.
+    """
+    return np.where(np.abs(first - second) <= 4 * np.finfo(float).eps * np.abs(first), first, second)
+
+
 def _prepare(columns: Mapping[str, Floats], chosen: Measure, options: Any) -> dict[str, Floats]:
     check_change(columns)
-    return dict(columns)
+    return {**columns, "sd_pre": equalised(columns["sd_post"], columns["sd_pre"])}
 
 
 def _prepare_baseline(columns: Mapping[str, Floats], chosen: Measure, options: Any) -> dict[str, Floats]:
@@ -41,7 +49,7 @@ def _prepare_summary(columns: Mapping[str, Floats], chosen: Measure, options: An
     check_change(columns)
     if "mean_change" in columns:
         return dict(columns)
-    sd = change_sd(columns["sd_pre"], columns["sd_post"], columns["r"])
+    sd = change_sd(equalised(columns["sd_post"], columns["sd_pre"]), columns["sd_post"], columns["r"])
     return {"mean_change": columns["mean_post"] - columns["mean_pre"], "sd_change": sd, "n": columns["n"]}
 
 
@@ -65,6 +73,7 @@ CHANGE_STANDARDISED = Family(
 _BECKER = "Becker BJ (1988). British Journal of Mathematical and Statistical Psychology 41:257–278"
 _BONETT = "Bonett DG (2008). Psychological Methods 13:99–109"
 _SATTERTHWAITE = "Satterthwaite FE (1946). Biometrics Bulletin 2:110–114 (degrees of freedom)"
+_CHANGE_VARIANCE = "sd_post² + sd_pre² − 2r·sd_post·sd_pre"
 _FLAT = "the SD that it is divided by is 0, or there are too few patients"
 
 
@@ -81,7 +90,9 @@ def _df_pooled(columns: Mapping[str, Floats]) -> Floats:
     "MC",
     "mean change",
     CHANGE_SUMMARY,
-    formulas=("m_post − m_pre", "(sd_post² + sd_pre² − 2r·sd_post·sd_pre)/n"),
+    formulas=("m_post − m_pre", f"({_CHANGE_VARIANCE})/n"),
+    from_columns={_SUMMARY: ("mean_change", "sd_change²/n")},
+    no_variance="the SD of the change is 0",
     citation="Viechtbauer W (2007). Journal of Educational and Behavioral Statistics 32:39–60",
 )
 def mean_change(mean_change: Floats, sd_change: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
@@ -91,7 +102,12 @@ def mean_change(mean_change: Floats, sd_change: Floats, n: Floats, vtype: str) -
 
 @measure(
     "SMCC", "standardised mean change (SD of the change)", CHANGE_STANDARDISED,
-    formulas=("J(n − 1)·(m_post − m_pre)/sd_change", "1/n + g²/2n"), df=_df, undefined=_FLAT,
+    formulas=(f"J(n − 1)·(m_post − m_pre)/sd_change, sd_change² = {_CHANGE_VARIANCE}", "1/n + g²/(2n)"),
+    from_columns={
+        _SUMMARY: ("J(n − 1)·mean_change/sd_change", "1/n + g²/(2n)"),
+        ("d", "n"): ("J(n − 1)·d, d = (m_post − m_pre)/sd_change", "1/n + g²/(2n)"),
+    },
+    df=_df, undefined=_FLAT,
     citation="Gibbons RD, Hedeker DR, Davis JM (1993). Journal of Educational Statistics 18:271–279",
 )  # fmt: skip
 def standardised_by_change(d: Floats, n: Floats, factor: Floats, vtype: str) -> tuple[Floats, Floats]:
@@ -102,7 +118,7 @@ def standardised_by_change(d: Floats, n: Floats, factor: Floats, vtype: str) -> 
 
 @measure(
     "SMCR", "standardised mean change (SD before)", CHANGE_BASELINE_SD,
-    formulas=("J(n − 1)·(m_post − m_pre)/sd_pre", "2(1 − r)/n + g²/2n"), df=_df, undefined=_FLAT, citation=_BECKER,
+    formulas=("J(n − 1)·(m_post − m_pre)/sd_pre", "2(1 − r)/n + g²/(2n)"), df=_df, undefined=_FLAT, citation=_BECKER,
 )  # fmt: skip
 def standardised_by_baseline(
     mean_post: Floats, mean_pre: Floats, sd_pre: Floats, n: Floats, r: Floats, factor: Floats, vtype: str
@@ -116,7 +132,7 @@ def standardised_by_baseline(
     "SMCRH", "standardised mean change (SD before, unequal variances)", CHANGE,
     formulas=(
         "J(n − 1)·(m_post − m_pre)/sd_pre",
-        "(sd_post² + sd_pre² − 2r·sd_post·sd_pre)/(sd_pre²·(n − 1)) + g²/2(n − 1)",
+        "(sd_post² + sd_pre² − 2r·sd_post·sd_pre)/(sd_pre²·(n − 1)) + g²/(2(n − 1))",
     ),
     df=_df, undefined=_FLAT, citation=_BONETT,
 )  # fmt: skip
@@ -133,7 +149,7 @@ def standardised_by_baseline_unequal(
     "SMCRP", "standardised mean change (pooled SD)", CHANGE,
     formulas=(
         "J(2(n − 1)/(1 + r²))·(m_post − m_pre)/sd, sd² = (sd_post² + sd_pre²)/2",
-        "2(1 − r)/n + g²·(1 + r²)/4n",
+        "2(1 − r)/n + g²·(1 + r²)/(4n)",
     ),
     df=_df_pooled, undefined=_FLAT, citation=f"{_BONETT}; {_SATTERTHWAITE}",
 )  # fmt: skip
@@ -170,6 +186,7 @@ def standardised_by_pooled_unequal(
     "ROMC", "ratio of means, after to before", CHANGE,
     formulas=("ln(m_post/m_pre) + ½(cv_post² − cv_pre²)/n, cv = sd/m", "(cv_post² + cv_pre² − 2r·cv_post·cv_pre)/n"),
     scale="log ratio of means", transform="exp", undefined="the means are not both above 0 or both below it",
+    no_variance="r is 1 and the coefficients of variation are equal, or both SDs are 0",
     citation="Lajeunesse MJ (2011). Ecology 92:2049–2055; Lajeunesse MJ (2015). Ecology 96:2056–2063",
 )  # fmt: skip
 def ratio_of_means_change(
@@ -178,4 +195,6 @@ def ratio_of_means_change(
     """Log ratio of the mean after to the mean before, with the second-order bias correction."""
     post, pre = sd_post / mean_post, sd_pre / mean_pre
     ratio = np.log(mean_post / mean_pre) + 0.5 * (post**2 - pre**2) / n
-    return ratio, (post**2 + pre**2 - 2 * r * post * pre) / n
+    pre = equalised(post, pre)
+    # the same as cv_post² + cv_pre² − 2r·cv_post·cv_pre, without cancellation when r is near 1
+    return ratio, ((post - pre) ** 2 + 2 * (1 - r) * post * pre) / n

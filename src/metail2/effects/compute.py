@@ -13,8 +13,9 @@ from metail2.effects.counts import Problem, ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES, Measure
 from metail2.effects.moments import CORRECTIONS
+from metail2.effects.reasons import missing_message, undefined_reasons
 from metail2.errors import EffectSizeError, MetailWarning, UnknownChoice
-from metail2.wording import listed, some
+from metail2.wording import listed
 
 Floats = NDArray[np.float64]
 
@@ -71,17 +72,20 @@ def effect_sizes(
         If the measure, `to`, `vtype` or `correction` is not among the choices.
     """
     chosen = MEASURES[measure]
-    _check_choices(chosen, vtype, correction)
+    check_choices(chosen, vtype, correction)
     _check_table(frame)
     labels = _labels(frame, study)
-    names = _column_names(frame, chosen, columns)
+    names = column_names(frame, chosen, columns)
     inputs = {name: _numbers(frame[source], source, labels) for name, source in names.items()}
-    yi, vi = computed(chosen, inputs, ZeroCells(add, to, drop00), vtype, labels, names, correction)
-    _warn_missing(chosen, {names[name]: values for name, values in inputs.items()}, yi, vi, labels)
-    return EffectSizes(yi, vi, measure, None, inputs, labels, frame.reset_index(drop=True))
+    options = ZeroCells(add, to, drop00)
+    yi, vi = computed(chosen, inputs, options, vtype, labels, names, correction)
+    effects = EffectSizes(yi, vi, measure, None, inputs, labels, frame.reset_index(drop=True))
+    _warn_missing(chosen, effects, names, options)
+    return effects
 
 
-def _check_choices(chosen: Measure, vtype: str | None, correction: str) -> None:
+def check_choices(chosen: Measure, vtype: str | None, correction: str) -> None:
+    """Refuse a variance or a small-sample correction that the measure does not have."""
     if vtype is not None and vtype not in chosen.vtypes:
         raise UnknownChoice(f"variance of {chosen.code}", vtype, chosen.vtypes)
     CORRECTIONS[correction]
@@ -118,7 +122,7 @@ def _found(frame: pd.DataFrame) -> str:
     return ", ".join(map(str, frame.columns)) or "no columns"
 
 
-def _column_names(frame: pd.DataFrame, chosen: Measure, given: Mapping[str, str]) -> dict[str, str]:
+def column_names(frame: pd.DataFrame, chosen: Measure, given: Mapping[str, str]) -> dict[str, str]:
     """The first of the family's column sets that is meant and there whole, as {metail2 name: column in the frame}."""
     known = list(dict.fromkeys(name for names in chosen.family.columns for name in names))
     for name, source in given.items():
@@ -187,42 +191,37 @@ def computed(
         Which small-sample factor, a name in `CORRECTIONS`; without effect on measures that have none.
     """
     try:
-        with np.errstate(all="ignore"):
-            ready = chosen.family.prepare(inputs, chosen, options)
+        ready = prepared(chosen, inputs, options)
     except Problem as problem:
         place = (names or {}).get(problem.column, problem.column)
-        raise EffectSizeError(
-            f"{labels[problem.row]}: column {place!r} is {problem.value:g}, but it {problem.rule}; correct the entry."
-        ) from None
+        raise EffectSizeError(problem.told(labels[problem.row], place)) from None
+    return from_prepared(chosen, ready, vtype, correction)
+
+
+def prepared(chosen: Measure, inputs: Mapping[str, Floats], options: ZeroCells) -> dict[str, Floats]:
+    """Check the columns of a measure and correct zero cells; an impossible entry raises `Problem`."""
     with np.errstate(all="ignore"):
-        if chosen.df is not None:
-            ready["factor"] = CORRECTIONS[correction](chosen.df(ready))
-        yi, vi = chosen.compute(**ready, vtype=vtype or chosen.vtypes[0])
+        return chosen.family.prepare(inputs, chosen, options)
+
+
+def from_prepared(
+    chosen: Measure, ready: Mapping[str, Floats], vtype: str | None, correction: str = "exact"
+) -> tuple[Floats, Floats]:
+    """Compute effects and variances from what `prepared` returns; what is not usable is NaN."""
+    with np.errstate(all="ignore"):
+        factor = {} if chosen.df is None else {"factor": CORRECTIONS[correction](chosen.df(ready))}
+        yi, vi = chosen.compute(**ready, **factor, vtype=vtype or chosen.vtypes[0])
         known = np.isfinite(yi)
         usable = known & np.isfinite(vi) & (vi > 0)
     return np.where(known, yi, np.nan), np.where(usable, vi, np.nan)
 
 
-def _warn_missing(
-    chosen: Measure, inputs: Mapping[str, Floats], yi: Floats, vi: Floats, labels: tuple[str, ...]
-) -> None:
+def _warn_missing(chosen: Measure, effects: EffectSizes, names: Mapping[str, str], options: ZeroCells) -> None:
     """Name the studies without a usable variance, each with what is missing or undefined."""
-    reasons: dict[str, list[str]] = {}
-    for row in np.flatnonzero(np.isnan(vi)):
-        empty = [name for name, values in inputs.items() if np.isnan(values[row])]
-        reasons.setdefault(_reason(chosen, empty, float(yi[row])), []).append(labels[row])
+    undefined = undefined_reasons(chosen, effects.inputs, options, effects.yi, effects.vi)
+    reasons = {}
+    for row in map(int, np.flatnonzero(np.isnan(effects.vi))):
+        empty = [names[name] for name, values in effects.inputs.items() if np.isnan(values[row])]
+        reasons[row] = undefined.get(row) or f"{listed(empty)} {'is' if len(empty) == 1 else 'are'} missing"
     if reasons:
-        lost = [labels[row] for row in np.flatnonzero(np.isnan(vi))]
-        told = "; ".join(f"{some(studies)}: {reason}" for reason, studies in reasons.items())
-        warnings.warn(
-            f"The {chosen.name} of {some(lost)} cannot be computed with its variance from the figures given "
-            f"({told if len(reasons) > 1 else next(iter(reasons))}); it stays in the table as NaN.",
-            MetailWarning,
-            stacklevel=3,
-        )
-
-
-def _reason(chosen: Measure, empty: list[str], effect: float) -> str:
-    if empty:
-        return f"{listed(empty)} {'is' if len(empty) == 1 else 'are'} missing"
-    return chosen.undefined if np.isnan(effect) else "the variance is 0 or not defined"
+        warnings.warn(missing_message(chosen, effects.study, reasons, effects.yi), MetailWarning, stacklevel=3)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import hyp2f1
 
 from metail2.effects.counts import check_positive
-from metail2.effects.definition import Family, Measure, measure
+from metail2.effects.definition import Family, Measure, Variance, measure
 from metail2.effects.printed_tests import correlation
 
 Floats = NDArray[np.float64]
@@ -24,6 +24,8 @@ def _prepare(columns: Mapping[str, Floats], chosen: Measure, options: Any) -> di
 CORRELATION = Family("correlation", (("r", "n"), ("t", "n"), ("p", "direction", "n")), _prepare)
 _FISHER = "Fisher RA (1921). Metron 1:3–32"
 _OLKIN = "Olkin I, Pratt JW (1958). Annals of Mathematical Statistics 29:201–211"
+_HEDGES = "Hedges LV (1989). Journal of Applied Psychology 74:469–477"
+_HUNTER = "Hunter JE, Schmidt FL (2004). Methods of Meta-Analysis, 2nd ed. (mean correlation)"
 _FEW = "the correlation is 1 or −1, or there are too few patients"
 
 
@@ -34,7 +36,8 @@ def fisher(r: Floats, variance: Floats) -> tuple[Floats, Floats]:
 
 @measure(
     "COR", "correlation", CORRELATION, formulas=("r", "(1 − r²)²/(n − 1)"), undefined=_FEW,
-    citation="Hedges LV (1989). Journal of Applied Psychology 74:469–477",
+    no_variance=_FEW, bounds=(-1, 1),
+    citation=_HEDGES,
 )  # fmt: skip
 def plain(r: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
     """The correlation as it is, a little nearer 0 than the truth."""
@@ -42,8 +45,13 @@ def plain(r: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
 
 
 @measure(
-    "UCOR", "correlation (unbiased)", CORRELATION, vtypes=("LS", "UB", "AV"), undefined=_FEW, citation=_OLKIN,
-    formulas=("u = r·₂F₁(½, ½; (n − 2)/2; 1 − r²)", "(1 − u²)²/(n − 1)"),
+    "UCOR", "correlation (unbiased)", CORRELATION, undefined=_FEW, bounds=(-1, 1),
+    no_variance="u is 1 or −1, as it is with 3 patients, or the unbiased variance is not above 0",
+    formulas=("u = r·₂F₁(½, ½; (n − 2)/2; 1 − r²)", "(1 − u²)²/(n − 1)"), citation=_OLKIN,
+    others={
+        "UB": Variance("u² − 1 + (n − 3)/(n − 2)·(1 − r²)·₂F₁(1, 1; n/2; 1 − r²)", _HEDGES),
+        "AV": Variance("(1 − ū²)²/(n − 1), ū = Σn·u/Σn over all studies", _HUNTER, averaged=True),
+    },
 )  # fmt: skip
 def unbiased(r: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
     """The unbiased estimate of Olkin and Pratt, for n ≥ 3.
@@ -54,8 +62,10 @@ def unbiased(r: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
     m, z = np.where(n > 2, n - 2, np.nan), 1 - r**2
     growth = 1 + z / (2 * m) + _after_first_order(0.5, 0.5, m / 2, z)
     u = np.where(r == 0, 0.0, r * growth)  # the series diverges at r = 0 for n ≤ 4
+    three = m == 1
+    u = np.where(three, np.sign(r), u)  # exact, so that no rounding error is left for the variance of 0
     if vtype == "UB":
-        return u, _unbiased_variance(z, m)
+        return u, np.where(three, 0.0, _unbiased_variance(z, m))
     known = np.isfinite(u)
     centre = np.average(u[known], weights=n[known]) if vtype == "AV" and known.any() else u
     return u, (1 - centre**2) ** 2 / (n - 1)
@@ -90,7 +100,7 @@ def _after_first_order(a: float, b: float, c: Floats, z: Floats) -> Floats:
 
 @measure(
     "ZCOR", "correlation", CORRELATION, scale="Fisher's z of the correlation", transform="tanh", undefined=_FEW,
-    citation=_FISHER, formulas=("artanh r", "1/(n − 3)"),
+    citation=_FISHER, formulas=("artanh r", "1/(n − 3)"), no_variance="there are too few patients: n must be above 3",
 )  # fmt: skip
 def fisher_z(r: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Fisher's z, whose variance hardly depends on the correlation."""

@@ -71,6 +71,11 @@ class Problem(Exception):
         super().__init__(rule)
         self.row, self.column, self.value, self.rule = row, column, value, rule
 
+    def told(self, label: str, place: str, value: float | None = None) -> str:
+        """Word it, with the study, its column in the user's table and, if another one, the value printed there."""
+        shown = self.value if value is None else value
+        return f"{label}: column {place!r} is {shown:g}, but it {self.rule}; correct the entry."
+
 
 def check_events(columns: Mapping[str, Floats], events: str, total: str) -> None:
     """Events are 0 or more and at most the total; the total is above 0."""

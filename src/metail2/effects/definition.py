@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,9 @@ Degrees = Callable[[Mapping[str, Floats]], Floats]
 """The prepared columns → degrees of freedom of the small-sample factor, shape (k,)."""
 
 UNDEFINED = "the effect is not defined at its figures, such as an uncorrected zero cell"
+NO_VARIANCE = "the variance is 0 or not defined"
+DEFAULT = "LS"
+"""Code of the variance of measures that have one only: large-sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,25 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True)
+class Variance:
+    """One of the sampling variances that a measure offers.
+
+    Attributes
+    ----------
+    formula : str
+        In the names of the columns.
+    citation : str
+        Source, where it is not that of the measure.
+    averaged : bool
+        Whether it takes a mean over all studies, so that they are computed together.
+    """
+
+    formula: str
+    citation: str = ""
+    averaged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Measure:
     """One effect measure.
 
@@ -60,12 +83,14 @@ class Measure:
         From the pooled to the displayed scale.
     null : float
         Value of no effect on the pooled scale; NaN where there is none (a single proportion).
-    formulas : tuple of str
-        The effect and its default variance, as formulas in the names of the columns.
+    formula : str
+        The effect, as a formula in the names of the columns.
     citation : str
-        Source of the estimator and its variance.
-    vtypes : tuple of str
-        Codes of the variances that may be chosen, the default first.
+        Source of the estimator and its default variance.
+    variances : mapping of str to Variance
+        The variances that may be chosen, by their codes, the default first.
+    from_columns : mapping of tuple of str to tuple of str
+        Set of columns → effect and variance as formulas, for sets from which they are had in another way.
     add : float
         Default added to zero cells (counts only).
     df : callable or None
@@ -73,8 +98,14 @@ class Measure:
         a measure without one.
     undefined : str
         When the effect of complete figures is not defined, as a clause for the warning.
+    no_variance : str
+        When an effect that is defined has no variance above 0, as such a clause.
     inverses : tuple of SizedInverse
         Back-transforms of a pooled effect that need the studies' sizes.
+    shown : str
+        The displayed scale in words; empty where it is the pooled scale itself.
+    bounds : tuple of float
+        The least and the greatest value that the effect can have on the displayed scale.
     """
 
     code: str
@@ -84,13 +115,38 @@ class Measure:
     scale: str
     transform: Transform
     null: float
-    formulas: tuple[str, str]
+    formula: str
     citation: str
-    vtypes: tuple[str, ...]
+    variances: Mapping[str, Variance]
+    from_columns: Mapping[tuple[str, ...], tuple[str, str]]
     add: float
     df: Degrees | None
     undefined: str
+    no_variance: str
     inverses: tuple[SizedInverse, ...]
+    shown: str
+    bounds: tuple[float, float]
+
+    @property
+    def vtypes(self) -> tuple[str, ...]:
+        """Codes of the variances, the default first."""
+        return tuple(self.variances)
+
+    def variance(self, vtype: str | None = None) -> Variance:
+        """Return the variance of a code; the default for None."""
+        return self.variances[vtype or self.vtypes[0]]
+
+    def formulas(self, columns: tuple[str, ...] = (), vtype: str | None = None) -> tuple[str, str]:
+        """Return the effect and its variance as formulas.
+
+        Parameters
+        ----------
+        columns : tuple of str
+            The set of columns that they are computed from; by default the first of the family.
+        vtype : str or None
+            Code of the variance; None for the default.
+        """
+        return self.from_columns.get(columns, (self.formula, self.variance(vtype).formula))
 
 
 MEASURES: Registry[Measure] = Registry("measure")
@@ -106,13 +162,22 @@ def measure(
     scale: str | None = None,
     transform: str = "identity",
     null: float = 0.0,
-    vtypes: tuple[str, ...] = ("LS",),
+    default: str = DEFAULT,
+    others: Mapping[str, Variance] = MappingProxyType({}),
+    from_columns: Mapping[tuple[str, ...], tuple[str, str]] = MappingProxyType({}),
     add: float = 0.5,
     df: Degrees | None = None,
     undefined: str = UNDEFINED,
+    no_variance: str = NO_VARIANCE,
     inverses: tuple[SizedInverse, ...] = (),
+    shown: str | None = None,
+    bounds: tuple[float, float] | None = None,
 ) -> Callable[[Compute], Compute]:
-    """Register the decorated function as the measure `code`; see `Measure` for the meaning of each argument."""
+    """Register the decorated function as the measure `code`; see `Measure` for the meaning of each argument.
+
+    `formulas` are those of the effect and of the `default` variance; `others` are the further variances. `shown` and
+    `bounds` are those of the transform unless they are given.
+    """
 
     def register(compute: Compute) -> Compute:
         MEASURES.add(
@@ -125,13 +190,17 @@ def measure(
                 scale or name,
                 TRANSFORMS[transform],
                 null,
-                formulas,
+                formulas[0],
                 citation,
-                vtypes,
+                MappingProxyType({default: Variance(formulas[1]), **others}),
+                from_columns,
                 add,
                 df,
                 undefined,
+                no_variance,
                 inverses,
+                TRANSFORMS[transform].label if shown is None else shown,
+                bounds or TRANSFORMS[transform].bounds,
             ),
         )
         return compute

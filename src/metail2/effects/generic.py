@@ -33,7 +33,11 @@ GENERIC = Family("generic", (("yi", "vi"), ("yi", "sei"), ("yi", "ci_lower", "ci
     "GEN",
     "effect",
     GENERIC,
-    formulas=("as given", "as given, SE², or (interval width/(2·1.96))²"),
+    formulas=("as given", "as given"),
+    from_columns={
+        ("yi", "sei"): ("as given", "sei²"),
+        ("yi", "ci_lower", "ci_upper"): ("as given", "((ci_upper − ci_lower)/(2·1.96))²"),
+    },
     citation="as given; a 95 % interval is taken as normal",
 )
 def generic(yi: Floats, vi: Floats, vtype: str) -> tuple[Floats, Floats]:

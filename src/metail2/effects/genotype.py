@@ -26,7 +26,7 @@ GENOTYPE = Family("genotype", (_COLUMNS,), _prepare)
 
 @measure(
     "REH", "relative excess heterozygosity", GENOTYPE,
-    formulas=("ln(ab/(2√(aa·bb)))", "1/4aa + 1/ab + 1/4bb"),
+    formulas=("ln(ab/(2·√(aa·bb)))", "1/(4aa) + 1/ab + 1/(4bb)"),
     scale="log relative excess", transform="exp",
     citation="Ziegler A, Van Steen K, Wellek S (2011). Breast Cancer Research and Treatment 128:197–201",
 )  # fmt: skip

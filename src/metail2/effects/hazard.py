@@ -33,10 +33,11 @@ HAZARD = Family("hazard", (("log_hr", "se"), ("hr", "ci_lower", "ci_upper"), ("o
 
 @measure(
     "HR", "hazard ratio", HAZARD,
-    formulas=(
-        "log_hr, ln hr, or (O − E)/V of the log-rank test",
-        "SE², ((ln upper − ln lower)/(2·1.96))², or 1/V",
-    ),
+    formulas=("log_hr", "se²"),
+    from_columns={
+        ("hr", "ci_lower", "ci_upper"): ("ln hr", "((ln upper − ln lower)/(2·1.96))²"),
+        ("o_minus_e", "v"): ("(O − E)/V of the log-rank test", "1/V"),
+    },
     scale="log hazard ratio", transform="exp",
     citation="Parmar MKB, Torri V, Stewart L (1998). Statistics in Medicine 17:2815–2834; Tierney JF, Stewart LA, "
     "Ghersi D, Burdett S, Sydes MR (2007). Trials 8:16",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,3 +39,11 @@ def approximate_factor(df: Floats) -> Floats:
 def no_factor(df: Floats) -> Floats:
     """Return 1: the standardised mean as it is (Cohen's d), biased away from 0; NaN for m ≤ 0, where no SD exists."""
     return np.where(df > 0, 1.0, np.nan)
+
+
+CORRECTION_TOLD: Mapping[str, str] = {
+    "exact": "",
+    "approximate": ", small-sample factor J = 1 − 3/(4m − 1), m degrees of freedom",
+    "none": ", without small-sample factor (J = 1)",
+}
+"""Name of a correction → what the trail adds to the effect's name, where it is not the usual one."""

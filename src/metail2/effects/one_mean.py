@@ -39,7 +39,7 @@ def _df(columns: Mapping[str, Floats]) -> Floats:
 
 
 @measure(
-    "MN", "mean", ONE_MEAN, formulas=("m", "sd²/n"), null=_NONE,
+    "MN", "mean", ONE_MEAN, formulas=("m", "sd²/n"), null=_NONE, no_variance="the SD is 0",
     citation="Deeks JJ, Higgins JPT, Altman DG (2024). Cochrane Handbook, ch. 10",
 )  # fmt: skip
 def mean_alone(mean: Floats, sd: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
@@ -48,7 +48,7 @@ def mean_alone(mean: Floats, sd: Floats, n: Floats, vtype: str) -> tuple[Floats,
 
 
 @measure(
-    "SMN", "standardised mean", ONE_MEAN, formulas=("J(n − 1)·m/sd", "1/n + g²/2n"), null=_NONE, df=_df,
+    "SMN", "standardised mean", ONE_MEAN, formulas=("J(n − 1)·m/sd", "1/n + g²/(2n)"), null=_NONE, df=_df,
     undefined="the SD is 0, or there are too few patients",
     citation="Hedges LV (1981). Journal of Educational Statistics 6:107–128",
 )  # fmt: skip
@@ -60,7 +60,7 @@ def standardised_mean(mean: Floats, sd: Floats, n: Floats, factor: Floats, vtype
 
 @measure(
     "MNLN", "mean", ONE_MEAN, scale="log mean", transform="antilog", formulas=("ln m", "sd²/(n·m²)"), null=_NONE,
-    undefined="the mean is not above 0", citation=_NAKAGAWA,
+    no_variance="the SD is 0", undefined="the mean is not above 0", citation=_NAKAGAWA,
 )  # fmt: skip
 def log_mean(mean: Floats, sd: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Log of the mean, without correction of its bias."""
@@ -69,7 +69,8 @@ def log_mean(mean: Floats, sd: Floats, n: Floats, vtype: str) -> tuple[Floats, F
 
 @measure(
     "SDLN", "SD", ONE_SPREAD, scale="log SD", transform="antilog", null=_NONE,
-    formulas=("ln sd + 1/2(n − 1)", "1/2(n − 1)"), undefined="the SD is 0, or there is one patient", citation=_NAKAGAWA,
+    formulas=("ln sd + 1/(2(n − 1))", "1/(2(n − 1))"), undefined="the SD is 0, or there is one patient",
+    citation=_NAKAGAWA,
 )  # fmt: skip
 def log_sd(sd: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Log of the SD with its first-order bias removed."""
@@ -78,7 +79,7 @@ def log_sd(sd: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
 
 @measure(
     "CVLN", "coefficient of variation", ONE_MEAN, scale="log coefficient of variation", transform="antilog", null=_NONE,
-    formulas=("ln(sd/m) + 1/2(n − 1)", "1/2(n − 1) + sd²/(n·m²)"),
+    shown="coefficient of variation, without unit", formulas=("ln(sd/m) + 1/(2(n − 1))", "1/(2(n − 1)) + sd²/(n·m²)"),
     undefined="the mean is not above 0, the SD is 0, or there is one patient", citation=_NAKAGAWA,
 )  # fmt: skip
 def log_cv(mean: Floats, sd: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:

@@ -64,13 +64,15 @@ SEMI_PARTIAL = Family("partial_correlation", (("t", "n", "predictors", "r2"),), 
 _ALOE_THOMPSON = "Aloe AM, Thompson CG (2013). Journal of the Society for Social Work and Research 4:390–405"
 _ALOE_BECKER = "Aloe AM, Becker BJ (2012). Journal of Educational and Behavioral Statistics 37:278–297"
 _FEW = "there are too few patients for that many predictors, or the correlation is beyond 1"
+_CERTAIN = "the correlation is 1 or −1"
 _R = "r = t/√(t² + n − predictors − 1)"
 _S = "s = t·√((1 − R²)/(n − predictors − 1))"
 _S_VARIANCE = "(R⁴ − 2R² + U + 1 − U²)/n, U = R² − s²"
 
 
 @measure(
-    "PCOR", "partial correlation", PARTIAL, undefined=_FEW, citation=_ALOE_THOMPSON,
+    "PCOR", "partial correlation", PARTIAL, undefined=_FEW, no_variance=_CERTAIN, bounds=(-1, 1),
+    citation=_ALOE_THOMPSON,
     formulas=(_R, "(1 − r²)²/(n − predictors)"),
 )  # fmt: skip
 def partial(r: Floats, n: Floats, predictors: Floats, vtype: str) -> tuple[Floats, Floats]:
@@ -81,6 +83,7 @@ def partial(r: Floats, n: Floats, predictors: Floats, vtype: str) -> tuple[Float
 @measure(
     "ZPCOR", "partial correlation", PARTIAL, scale="Fisher's z of the partial correlation", transform="tanh",
     undefined=_FEW, citation=_ALOE_THOMPSON, formulas=(f"artanh r, {_R}", "1/(n − predictors − 2)"),
+    no_variance="there are too few patients: n must be above predictors + 2",
 )  # fmt: skip
 def partial_z(r: Floats, n: Floats, predictors: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Fisher's z of the partial correlation: that of a correlation with predictors − 1 fewer patients."""
@@ -88,20 +91,21 @@ def partial_z(r: Floats, n: Floats, predictors: Floats, vtype: str) -> tuple[Flo
 
 
 @measure(
-    "SPCOR", "semi-partial correlation", SEMI_PARTIAL, undefined=_FEW, citation=_ALOE_BECKER,
+    "SPCOR", "semi-partial correlation", SEMI_PARTIAL, undefined=_FEW, no_variance=_CERTAIN, bounds=(-1, 1),
+    citation=_ALOE_BECKER,
     formulas=(_S, _S_VARIANCE),
 )  # fmt: skip
 def semi_partial(t: Floats, df: Floats, r2: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Correlation of outcome and predictor after the other predictors are taken out of the predictor alone."""
     s = t * np.sqrt((1 - r2) / df)
     rest = r2 - s**2
-    return s, (r2**2 - 2 * r2 + rest + 1 - rest**2) / n
+    return s, ((1 - r2) ** 2 + rest * (1 - rest)) / n
 
 
 @measure(
     "ZSPCOR", "semi-partial correlation", SEMI_PARTIAL, scale="Fisher's z of the semi-partial correlation",
     transform="tanh", undefined=_FEW, citation=_ALOE_BECKER,
-    formulas=(f"artanh s, {_S}", f"{_S_VARIANCE}, over (1 − s²)²"),
+    formulas=(f"artanh s, {_S}", f"that of s over (1 − s²)²; that of s is {_S_VARIANCE}"),
 )  # fmt: skip
 def semi_partial_z(t: Floats, df: Floats, r2: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Fisher's z of the semi-partial correlation, by the delta method."""

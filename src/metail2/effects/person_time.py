@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from metail2.effects.counts import ZeroCells, check_not_negative, check_positive, corrected, marked
 from metail2.effects.definition import Family, Measure, measure
+from metail2.effects.two_by_two import NOT_ADDED
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +43,12 @@ def rate_ratio(events1: Floats, events2: Floats, time1: Floats, time2: Floats, v
 
 
 @measure(
-    "IRD", "incidence rate difference", PERSON_TIME, formulas=("x1/t1 − x2/t2", "x1/t1² + x2/t2²"), citation=_CITATION
+    "IRD",
+    "incidence rate difference",
+    PERSON_TIME,
+    formulas=("x1/t1 − x2/t2", "x1/t1² + x2/t2²"),
+    citation=_CITATION,
+    no_variance=f"neither arm has an event, {NOT_ADDED}",
 )
 def rate_difference(
     events1: Floats, events2: Floats, time1: Floats, time2: Floats, vtype: str
@@ -53,7 +59,7 @@ def rate_difference(
 
 @measure(
     "IRSD", "difference of square-root incidence rates", PERSON_TIME,
-    formulas=("√(x1/t1) − √(x2/t2)", "1/4t1 + 1/4t2"),
+    formulas=("√(x1/t1) − √(x2/t2)", "1/(4t1) + 1/(4t2)"),
     add=0.0, citation="Bartlett MS (1936). Supplement to the Journal of the Royal Statistical Society 3:68–78",
 )  # fmt: skip
 def root_rate_difference(

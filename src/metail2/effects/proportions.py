@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from metail2.effects.counts import ZeroCells, check_events, corrected
 from metail2.effects.definition import Family, Measure, measure
 from metail2.effects.transforms import PROPORTION_INVERSES
+from metail2.effects.two_by_two import NOT_ADDED
 from metail2.kernels.tetrachoric import threshold
 
 Floats = NDArray[np.float64]
 NO_NULL = float("nan")
+_EXTREME = f"all patients or none have the event, {NOT_ADDED}"
 
 
 def _prepare(columns: Mapping[str, Floats], chosen: Measure, options: ZeroCells) -> dict[str, Floats]:
@@ -26,8 +28,9 @@ PROPORTION = Family("proportion", (("events", "n"),), _prepare)
 
 
 @measure(
-    "PR", "proportion", PROPORTION, formulas=("x/n", "x(n − x)/n³"), null=NO_NULL, citation="Wald variance p(1 − p)/n"
-)
+    "PR", "proportion", PROPORTION, formulas=("x/n", "x(n − x)/n³"), null=NO_NULL, bounds=(0, 1), no_variance=_EXTREME,
+    citation="Wald variance p(1 − p)/n",
+)  # fmt: skip
 def raw_proportion(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Proportion."""
     n = events + rest
@@ -65,13 +68,14 @@ def freeman_tukey(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, Flo
 @measure(
     "PLN", "proportion (log)", PROPORTION,
     formulas=("ln(x/n)", "1/x − 1/n"),
-    scale="log proportion", transform="antilog", null=NO_NULL,
+    scale="log proportion", transform="antilog", shown="proportion", bounds=(0, 1), null=NO_NULL,
+    no_variance=f"all patients have the event, {NOT_ADDED}",
     citation="Delta method from the variance p(1 − p)/n",
 )  # fmt: skip
 def log_proportion(events: Floats, rest: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Log proportion."""
     n = events + rest
-    return np.log(events / n), 1 / events - 1 / n
+    return np.log(events / n), rest / (events * n)
 
 
 @measure(
@@ -89,7 +93,7 @@ def probit_proportion(events: Floats, rest: Floats, vtype: str) -> tuple[Floats,
 
 @measure(
     "PAS", "proportion (arcsine)", PROPORTION,
-    formulas=("asin √(x/n)", "1/4n"),
+    formulas=("asin √(x/n)", "1/(4n)"),
     scale="arcsine, in radians", transform="sine_squared", null=NO_NULL,
     add=0.0, citation="Bartlett MS (1947). Biometrics 3:39–52",
 )  # fmt: skip

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from metail2.effects.counts import ZeroCells, check_not_negative, check_positive, corrected
 from metail2.effects.definition import Family, Measure, measure
 from metail2.effects.transforms import RATE_INVERSES
+from metail2.effects.two_by_two import NOT_ADDED
 
 Floats = NDArray[np.float64]
 NO_NULL = float("nan")
@@ -26,7 +27,10 @@ RATE = Family("rate", (("events", "time"),), _prepare)
 _CITATION = "Rothman KJ, Greenland S, Lash TL (2008). Modern Epidemiology, 3rd ed., ch. 14"
 
 
-@measure("IR", "incidence rate", RATE, formulas=("x/t", "x/t²"), null=NO_NULL, citation=_CITATION)
+@measure(
+    "IR", "incidence rate", RATE, formulas=("x/t", "x/t²"), null=NO_NULL, bounds=(0, np.inf),
+    no_variance=f"there is no event, {NOT_ADDED}", citation=_CITATION,
+)  # fmt: skip
 def raw_rate(events: Floats, time: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Incidence rate, events a unit of person-time."""
     return events / time, events / time**2
@@ -35,7 +39,7 @@ def raw_rate(events: Floats, time: Floats, vtype: str) -> tuple[Floats, Floats]:
 @measure(
     "IRLN", "incidence rate (log)", RATE,
     formulas=("ln(x/t)", "1/x"),
-    scale="log incidence rate", transform="antilog", null=NO_NULL, citation=_CITATION,
+    scale="log incidence rate", transform="antilog", shown="incidence rate", null=NO_NULL, citation=_CITATION,
 )  # fmt: skip
 def log_rate(events: Floats, time: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Log incidence rate."""
@@ -44,7 +48,7 @@ def log_rate(events: Floats, time: Floats, vtype: str) -> tuple[Floats, Floats]:
 
 @measure(
     "IRS", "incidence rate (square root)", RATE,
-    formulas=("√(x/t)", "1/4t"),
+    formulas=("√(x/t)", "1/(4t)"),
     scale="square root of the rate", transform="square", null=NO_NULL,
     add=0.0, citation="Bartlett MS (1936). Supplement to the Journal of the Royal Statistical Society 3:68–78",
 )  # fmt: skip
@@ -55,7 +59,7 @@ def root_rate(events: Floats, time: Floats, vtype: str) -> tuple[Floats, Floats]
 
 @measure(
     "IRFT", "incidence rate (Freeman–Tukey)", RATE,
-    formulas=("½(√(x/t) + √((x + 1)/t))", "1/4t"),
+    formulas=("½(√(x/t) + √((x + 1)/t))", "1/(4t)"),
     scale="mean of two square roots", transform="square", null=NO_NULL, inverses=RATE_INVERSES,
     add=0.0, citation="Freeman MF, Tukey JW (1950). Annals of Mathematical Statistics 21:607–611",
 )  # fmt: skip

@@ -30,7 +30,8 @@ RELIABILITY = Family("reliability", (_COLUMNS,), _prepare)
 @measure(
     "ARAW", "coefficient alpha", RELIABILITY,
     formulas=("α", "2m(1 − α)²/((m − 1)(n − 2)), m items"),
-    null=NO_NULL, citation="Bonett DG (2010). Psychological Methods 15:368–385",
+    null=NO_NULL, bounds=(-np.inf, 1), no_variance="its alpha is 1",
+    citation="Bonett DG (2010). Psychological Methods 15:368–385",
 )  # fmt: skip
 def raw_alpha(alpha: Floats, items: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Coefficient alpha; the variance holds for items with equal variances and equal correlations."""
@@ -40,7 +41,7 @@ def raw_alpha(alpha: Floats, items: Floats, n: Floats, vtype: str) -> tuple[Floa
 @measure(
     "AHW", "coefficient alpha (Hakstian–Whalen)", RELIABILITY,
     formulas=("1 − (1 − α)^(1/3)", "18m(n − 1)(1 − α)^(2/3)/((m − 1)(9n − 11)²), m items"),
-    scale="1 − ∛(1 − alpha)", transform="one_minus_cube", null=NO_NULL,
+    scale="1 − ∛(1 − alpha)", transform="one_minus_cube", null=NO_NULL, no_variance="its alpha is 1",
     citation="Hakstian AR, Whalen TE (1976). Psychometrika 41:219–231",
 )  # fmt: skip
 def cube_root_alpha(alpha: Floats, items: Floats, n: Floats, vtype: str) -> tuple[Floats, Floats]:

@@ -26,21 +26,29 @@ def _prepare(columns: Mapping[str, Floats], chosen: Measure, options: Any) -> di
 SUPERIORITY = Family("superiority", (("auc", "n1", "n2"),), _prepare)
 _NEWCOMBE = "Newcombe RG (2006). Statistics in Medicine 25:559–573"
 _MCGRAW = "McGraw KO, Wong SP (1992). Psychological Bulletin 111:361–365"
+_CERTAIN = "the area is 0 or 1, or an arm has one patient"
+_SEPARATE = "the area is 0 or 1 to machine precision, or there are too few patients"
 _FLAT = "both SDs are 0 and the means are equal"
 _INDEPENDENT = (
     "A = Φ(δ), δ = (m1 − m2)/√(sd1² + sd2²)",
-    "φ(δ)²·[(sd1²/(n1 − 1) + sd2²/(n2 − 1))/s² + δ²·(sd1⁴/(n1 − 1) + sd2⁴/(n2 − 1))/2s⁴], s² = sd1² + sd2²",
+    "φ(δ)²·[(sd1²/(n1 − 1) + sd2²/(n2 − 1))/s² + δ²·(sd1⁴/(n1 − 1) + sd2⁴/(n2 − 1))/(2s⁴)], s² = sd1² + sd2²",
 )
 _PAIRED = (
     "A = Φ(δ), δ = (m_post − m_pre)/√(sd_post² + sd_pre²)",
-    "φ(δ)²/(n − 1)·[(s² − 2r·sd_post·sd_pre)/s² + δ²·(sd_post⁴ + sd_pre⁴ + 2r²·sd_post²·sd_pre²)/2s⁴], "
+    "φ(δ)²/(n − 1)·[(s² − 2r·sd_post·sd_pre)/s² + δ²·(sd_post⁴ + sd_pre⁴ + 2r²·sd_post²·sd_pre²)/(2s⁴)], "
     "s² = sd_post² + sd_pre²",
 )
 _COUNTED = ("A", "A(1 − A)/((n1 − 1)(n2 − 1))·[1 + N(1 − A)/(2 − A) + N·A/(1 + A)], N = (n1 + n2)/2 − 1")
 
 
-@measure("CLES", "probability of superiority", SUPERIORITY, formulas=_COUNTED, null=0.5, citation=_NEWCOMBE)
-@measure("AUC", "area under the ROC curve", SUPERIORITY, formulas=_COUNTED, null=0.5, citation=_NEWCOMBE)
+@measure(
+    "CLES", "probability of superiority", SUPERIORITY, formulas=_COUNTED, null=0.5, bounds=(0, 1),
+    no_variance=_CERTAIN, citation=_NEWCOMBE,
+)  # fmt: skip
+@measure(
+    "AUC", "area under the ROC curve", SUPERIORITY, formulas=_COUNTED, null=0.5, bounds=(0, 1),
+    no_variance=_CERTAIN, citation=_NEWCOMBE,
+)  # fmt: skip
 def area(auc: Floats, n1: Floats, n2: Floats, vtype: str) -> tuple[Floats, Floats]:
     """The area as printed, with Newcombe's fourth variance: that of exponential values, made symmetric."""
     half = (n1 + n2) / 2 - 1
@@ -56,11 +64,11 @@ def _normal(delta: Floats, variance: Floats) -> tuple[Floats, Floats]:
 
 @measure(
     "CLESN", "probability of superiority (normal values)", TWO_MEANS, formulas=_INDEPENDENT, null=0.5,
-    undefined=_FLAT, citation=f"{_MCGRAW}; {_NEWCOMBE}",
+    bounds=(0, 1), no_variance=_SEPARATE, undefined=_FLAT, citation=f"{_MCGRAW}; {_NEWCOMBE}",
 )  # fmt: skip
 @measure(
     "AUCN", "area under the ROC curve (normal values)", TWO_MEANS, formulas=_INDEPENDENT, null=0.5,
-    undefined=_FLAT, citation=f"{_MCGRAW}; {_NEWCOMBE}",
+    bounds=(0, 1), no_variance=_SEPARATE, undefined=_FLAT, citation=f"{_MCGRAW}; {_NEWCOMBE}",
 )  # fmt: skip
 def normal_area(
     mean1: Floats, sd1: Floats, n1: Floats, mean2: Floats, sd2: Floats, n2: Floats, vtype: str
@@ -75,11 +83,11 @@ def normal_area(
 
 @measure(
     "CLESCN", "probability of superiority, after to before (normal values)", CHANGE, formulas=_PAIRED, null=0.5,
-    undefined=_FLAT, citation=f"{_MCGRAW}; {_NEWCOMBE}",
+    bounds=(0, 1), no_variance=_SEPARATE, undefined=_FLAT, citation=f"{_MCGRAW}; {_NEWCOMBE}",
 )  # fmt: skip
 @measure(
     "AUCCN", "area under the ROC curve, after to before (normal values)", CHANGE, formulas=_PAIRED, null=0.5,
-    undefined=_FLAT, citation=f"{_MCGRAW}; {_NEWCOMBE}",
+    bounds=(0, 1), no_variance=_SEPARATE, undefined=_FLAT, citation=f"{_MCGRAW}; {_NEWCOMBE}",
 )  # fmt: skip
 def normal_area_change(
     mean_post: Floats, sd_post: Floats, mean_pre: Floats, sd_pre: Floats, n: Floats, r: Floats, vtype: str

@@ -32,6 +32,8 @@ class Transform:
         True if effects are ratios: a picture draws the pooled (log) scale and labels it with displayed values.
     unit : str
         Appended to a displayed number, e.g. ``" %"``.
+    bounds : tuple of float
+        The least and the greatest displayed value.
     """
 
     code: str
@@ -40,6 +42,7 @@ class Transform:
     backward: Callable[[Any], Any]
     log_axis: bool = False
     unit: str = ""
+    bounds: tuple[float, float] = (-np.inf, np.inf)
 
     def __call__(self, values: ArrayLike) -> Floats:
         """Map `values` (any shape) from the pooled to the displayed scale; NaN stays NaN."""
@@ -199,10 +202,16 @@ def _same(values: Any) -> Any:
 
 for _transform in (
     Transform("identity", "", _same, _same),
-    Transform("exp", "ratio", np.exp, np.log, log_axis=True),
-    Transform("antilog", "original units", np.exp, np.log),
+    Transform("exp", "ratio", np.exp, np.log, log_axis=True, bounds=(0, np.inf)),
+    Transform("antilog", "original units", np.exp, np.log, bounds=(0, np.inf)),
     Transform(
-        "percent_change", "percentage change", lambda t: 100 * np.expm1(t), lambda p: np.log1p(p / 100), True, " %"
+        "percent_change",
+        "percentage change",
+        lambda t: 100 * np.expm1(t),
+        lambda p: np.log1p(p / 100),
+        True,
+        " %",
+        (-100, np.inf),
     ),
     Transform(
         "percent_reduction",
@@ -211,16 +220,29 @@ for _transform in (
         lambda p: -np.log1p(-p / 100),
         True,
         " %",
+        (-np.inf, 100),
     ),
     Transform("percent", "percentage points", lambda t: 100 * t, lambda p: p / 100, unit=" %"),
-    Transform("logistic", "proportion", expit, logit),
-    Transform("normal_cdf", "proportion", ndtr, ndtri),
+    Transform("logistic", "proportion", expit, logit, bounds=(0, 1)),
+    Transform("normal_cdf", "proportion", ndtr, ndtri, bounds=(0, 1)),
     Transform(
-        "sine_squared", "proportion", lambda t: np.sin(np.clip(t, 0, np.pi / 2)) ** 2, lambda p: np.arcsin(np.sqrt(p))
+        "sine_squared",
+        "proportion",
+        lambda t: np.sin(np.clip(t, 0, np.pi / 2)) ** 2,
+        lambda p: np.arcsin(np.sqrt(p)),
+        bounds=(0, 1),
     ),
-    Transform("square", "incidence rate", lambda t: np.maximum(t, 0) ** 2, np.sqrt),
-    Transform("tanh", "correlation", np.tanh, np.arctanh),
-    Transform("one_minus_cube", "coefficient alpha", lambda t: 1 - (1 - t) ** 3, lambda a: 1 - np.cbrt(1 - a)),
-    Transform("one_minus_exp", "coefficient alpha", lambda t: -np.expm1(-t), lambda a: -np.log1p(-a)),
+    Transform("square", "incidence rate", lambda t: np.maximum(t, 0) ** 2, np.sqrt, bounds=(0, np.inf)),
+    Transform("tanh", "correlation", np.tanh, np.arctanh, bounds=(-1, 1)),
+    Transform(
+        "one_minus_cube",
+        "coefficient alpha",
+        lambda t: 1 - (1 - t) ** 3,
+        lambda a: 1 - np.cbrt(1 - a),
+        bounds=(-np.inf, 1),
+    ),
+    Transform(
+        "one_minus_exp", "coefficient alpha", lambda t: -np.expm1(-t), lambda a: -np.log1p(-a), bounds=(-np.inf, 1)
+    ),
 ):
     TRANSFORMS.add(_transform.code, _transform)

@@ -12,6 +12,7 @@ from metail2.effects.definition import Family, Measure, measure
 from metail2.kernels.tables import hypergeometric_variance
 
 Floats = NDArray[np.float64]
+NOT_ADDED = "and nothing was added to the cells"
 
 
 def cells(columns: Mapping[str, Floats]) -> dict[str, Floats]:
@@ -39,18 +40,18 @@ TWO_BY_TWO = Family("two_by_two", (("events1", "n1", "events2", "n2"), ("a", "b"
 @measure(
     "RR", "risk ratio", TWO_BY_TWO,
     formulas=("ln(a/n1) − ln(c/n2)", "1/a − 1/n1 + 1/c − 1/n2"),
-    scale="log risk ratio", transform="exp",
+    scale="log risk ratio", transform="exp", no_variance=f"all patients of both arms have the event, {NOT_ADDED}",
     citation="Katz D, Baptista J, Azen SP, Pike MC (1978). Biometrics 34:469–474",
 )  # fmt: skip
 def risk_ratio(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Log risk ratio."""
     n1, n2 = a + b, c + d
-    return np.log(a / n1) - np.log(c / n2), 1 / a - 1 / n1 + 1 / c - 1 / n2
+    return np.log(a / n1) - np.log(c / n2), b / (a * n1) + d / (c * n2)
 
 
 @measure(
     "OR", "odds ratio", TWO_BY_TWO,
-    formulas=("ln(ad/bc)", "1/a + 1/b + 1/c + 1/d"),
+    formulas=("ln(ad/(bc))", "1/a + 1/b + 1/c + 1/d"),
     scale="log odds ratio", transform="exp",
     citation="Woolf B (1955). Annals of Human Genetics 19:251–253",
 )  # fmt: skip
@@ -61,7 +62,8 @@ def odds_ratio(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[
 
 @measure(
     "RD", "risk difference", TWO_BY_TWO,
-    formulas=("a/n1 − c/n2", "ab/n1³ + cd/n2³"),
+    formulas=("a/n1 − c/n2", "ab/n1³ + cd/n2³"), bounds=(-1, 1),
+    no_variance=f"in each arm all patients or none have the event, {NOT_ADDED}",
     citation="Newcombe RG (1998). Statistics in Medicine 17:873–890 (Wald variance)",
 )  # fmt: skip
 def risk_difference(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[Floats, Floats]:
@@ -84,8 +86,9 @@ def peto_odds_ratio(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> t
 
 @measure(
     "AS", "arcsine difference", TWO_BY_TWO,
-    formulas=("asin √(a/n1) − asin √(c/n2)", "1/4n1 + 1/4n2"),
-    add=0.0, citation="Rücker G, Schwarzer G, Carpenter J, Olkin I (2009). Statistics in Medicine 28:721–738",
+    formulas=("asin √(a/n1) − asin √(c/n2)", "1/(4n1) + 1/(4n2)"),
+    add=0.0, bounds=(-np.pi / 2, np.pi / 2),
+    citation="Rücker G, Schwarzer G, Carpenter J, Olkin I (2009). Statistics in Medicine 28:721–738",
 )  # fmt: skip
 def arcsine_difference(a: Floats, b: Floats, c: Floats, d: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Difference of the variance-stabilised risks asin √p, in radians; tables without events need no correction."""

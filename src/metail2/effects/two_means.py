@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metail2.effects.counts import check_finite, check_not_negative, check_positive
-from metail2.effects.definition import Family, Measure, measure
+from metail2.effects.definition import Family, Measure, Variance, measure
 from metail2.effects.moments import small_sample_factor
 from metail2.effects.printed_tests import t_statistic
 
@@ -81,6 +81,12 @@ STANDARDISED = Family(
 )
 """For measures that depend on the arms only through Cohen's d and the sizes; `compute` gets ``d n1 n2``."""
 
+_NAKAGAWA = "Nakagawa S et al. (2023). Ecology Letters 26:232–244"
+_BORENSTEIN = (
+    "Borenstein M (2009). In: Cooper H, Hedges LV, Valentine JC (eds), The Handbook of Research Synthesis and "
+    "Meta-Analysis, 2nd ed., eq. 12.17"
+)
+_POOLED = "sd_pooled² = ((n1 − 1)·sd1² + (n2 − 1)·sd2²)/(n1 + n2 − 2)"
 _BONETT = "Bonett DG (2008). Psychological Methods 13:99–109"
 _HEDGES = "Hedges LV (1981). Journal of Educational Statistics 6:107–128"
 _FLAT = "the SD that it is divided by is 0, or there are too few patients"
@@ -96,7 +102,8 @@ def _df_second(columns: Mapping[str, Floats]) -> Floats:
 
 @measure(
     "MD", "mean difference", TWO_MEANS,
-    formulas=("m1 − m2", "sd1²/n1 + sd2²/n2"), vtypes=("LS", "HO"),
+    formulas=("m1 − m2", "sd1²/n1 + sd2²/n2"), no_variance="both SDs are 0",
+    others={"HO": Variance(f"sd_pooled²·(1/n1 + 1/n2), {_POOLED}", "Fisher RA (1925). Metron 5:90–104")},
     citation="Deeks JJ, Higgins JPT, Altman DG (2024). Cochrane Handbook, ch. 10",
 )  # fmt: skip
 def mean_difference(
@@ -110,8 +117,18 @@ def mean_difference(
 
 @measure(
     "SMD", "standardised mean difference (Hedges' g)", STANDARDISED,
-    formulas=("J(n1 + n2 − 2)·(m1 − m2)/sd_pooled", "1/n1 + 1/n2 + g²/2(n1 + n2)"),
-    vtypes=("LS", "LS2", "UB", "H0"), df=_df_both, undefined=_FLAT, citation=_HEDGES,
+    formulas=("J(n1 + n2 − 2)·(m1 − m2)/sd_pooled", "1/n1 + 1/n2 + g²/(2(n1 + n2))"),
+    others={
+        "LS2": Variance("J²·(1/n1 + 1/n2 + d²/(2(n1 + n2))), d = g/J", _BORENSTEIN),
+        "UB": Variance(
+            "J²/J_exact²·(1/n1 + 1/n2) + (1 − (m − 2)/(m·J_exact²))·g², m = n1 + n2 − 2; with the exact J the first "
+            "factor is 1",
+            "Hedges LV (1983). Psychological Bulletin 93:388–395",
+        ),
+        "H0": Variance("J²·m/(m − 2)·(1/n1 + 1/n2), m = n1 + n2 − 2", f"{_HEDGES} (variance where there is no effect)"),
+    },
+    df=_df_both, undefined=_FLAT, no_variance="there are too few patients",
+    citation=f"{_HEDGES}; Hedges LV (1982). Psychological Bulletin 92:490–499 (variance)",
 )  # fmt: skip
 def standardised_mean_difference(
     d: Floats, n1: Floats, n2: Floats, factor: Floats, vtype: str
@@ -138,7 +155,7 @@ def standardised_mean_difference(
     "SMDH", "standardised mean difference (unequal variances)", TWO_MEANS,
     formulas=(
         "J(n1 + n2 − 2)·(m1 − m2)/sd, sd² = (sd1² + sd2²)/2",
-        "(sd1²/(n1 − 1) + sd2²/(n2 − 1))/sd² + g²·(sd1⁴/(n1 − 1) + sd2⁴/(n2 − 1))/8sd⁴",
+        "(sd1²/(n1 − 1) + sd2²/(n2 − 1))/sd² + g²·(sd1⁴/(n1 − 1) + sd2⁴/(n2 − 1))/(8sd⁴)",
     ),
     df=_df_both, undefined=_FLAT, citation=_BONETT,
 )  # fmt: skip
@@ -160,7 +177,7 @@ def glass_delta(mean1: Floats, mean2: Floats, sd2: Floats, factor: Floats) -> Fl
 
 @measure(
     "SMD1", "standardised mean difference (Glass' Δ, SD of arm 2)", TWO_MEANS,
-    formulas=("J(n2 − 1)·(m1 − m2)/sd2", "1/n1 + 1/n2 + g²/2n2"), df=_df_second, undefined=_FLAT,
+    formulas=("J(n2 − 1)·(m1 − m2)/sd2", "1/n1 + 1/n2 + g²/(2n2)"), df=_df_second, undefined=_FLAT,
     citation=f"Glass GV (1976). Educational Researcher 5:3–8; {_HEDGES}",
 )  # fmt: skip
 def standardised_by_control(
@@ -173,7 +190,7 @@ def standardised_by_control(
 
 @measure(
     "SMD1H", "standardised mean difference (Glass' Δ, unequal variances)", TWO_MEANS,
-    formulas=("J(n2 − 1)·(m1 − m2)/sd2", "(sd1/sd2)²/(n1 − 1) + 1/(n2 − 1) + g²/2(n2 − 1)"), df=_df_second,
+    formulas=("J(n2 − 1)·(m1 − m2)/sd2", "(sd1/sd2)²/(n1 − 1) + 1/(n2 − 1) + g²/(2(n2 − 1))"), df=_df_second,
     undefined=_FLAT, citation=_BONETT,
 )  # fmt: skip
 def standardised_by_control_unequal(
@@ -187,10 +204,17 @@ def standardised_by_control_unequal(
 @measure(
     "ROM", "ratio of means", TWO_MEANS,
     formulas=("ln(m1/m2) + ½(sd1²/(n1·m1²) − sd2²/(n2·m2²))", "sd1²/(n1·m1²) + sd2²/(n2·m2²)"),
-    scale="log ratio of means", transform="exp", vtypes=("LS", "HO", "AV", "AVHO"),
-    undefined="the means are not both above 0 or both below it",
+    scale="log ratio of means", transform="exp",
+    others={
+        "HO": Variance(f"sd_pooled²·(1/(n1·m1²) + 1/(n2·m2²)), {_POOLED}", "delta method with the pooled variance"),
+        "AV": Variance(
+            "c1²/n1 + c2²/n2, c = Σn·|sd/m|/Σn of the same arm over all studies", _NAKAGAWA, averaged=True
+        ),
+        "AVHO": Variance("c²·(1/n1 + 1/n2), c = Σn·|sd/m|/Σn over all arms and studies", _NAKAGAWA, averaged=True),
+    },
+    undefined="the means are not both above 0 or both below it", no_variance="both SDs are 0",
     citation="Hedges LV, Gurevitch J, Curtis PS (1999). Ecology 80:1150–1156; Lajeunesse MJ (2015). Ecology "
-    "96:2056–2063; Nakagawa S et al. (2023). Ecology Letters 26:232–244 (average CV)",
+    "96:2056–2063 (bias correction)",
 )  # fmt: skip
 def ratio_of_means(
     mean1: Floats, sd1: Floats, n1: Floats, mean2: Floats, sd2: Floats, n2: Floats, vtype: str

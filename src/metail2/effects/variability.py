@@ -43,12 +43,13 @@ TIMES_WITH_MEANS = Family(_NAME, (CHANGE_COLUMNS,), _prepare_times_with_means)
 _NAKAGAWA = "Nakagawa S et al. (2015). Methods in Ecology and Evolution 6:143–152"
 _SENIOR = "Senior AM, Viechtbauer W, Nakagawa S (2020). Research Synthesis Methods 11:553–567"
 _NO_SD = "an SD is 0, or an arm has one patient"
+_FIXED = "r is 1 or −1, so that the SDs are proportional"
 _NO_CV = "a mean is 0, the means differ in sign, an SD is 0, or there is one patient"
 
 
 @measure(
     "VR", "ratio of SDs", ARMS, scale="log ratio of SDs", transform="exp", undefined=_NO_SD, citation=_NAKAGAWA,
-    formulas=("ln(sd1/sd2) + 1/2(n1 − 1) − 1/2(n2 − 1)", "1/2(n1 − 1) + 1/2(n2 − 1)"),
+    formulas=("ln(sd1/sd2) + 1/(2(n1 − 1)) − 1/(2(n2 − 1))", "1/(2(n1 − 1)) + 1/(2(n2 − 1))"),
 )  # fmt: skip
 def ratio_of_sds(sd1: Floats, n1: Floats, sd2: Floats, n2: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Log ratio of the SDs, each log with its first-order bias −1/2(n − 1) removed."""
@@ -60,8 +61,8 @@ def ratio_of_sds(sd1: Floats, n1: Floats, sd2: Floats, n2: Floats, vtype: str) -
     "CVR", "ratio of coefficients of variation", ARMS_WITH_MEANS, scale="log ratio of coefficients of variation",
     transform="exp", undefined=_NO_CV, citation=_SENIOR,
     formulas=(
-        "ln(cv1/cv2) + 1/2(n1 − 1) − 1/2(n2 − 1) − ½(cv1²/n1 − cv2²/n2), cv = sd/m",
-        "cv1²/n1 + cv2²/n2 + 1/2(n1 − 1) + 1/2(n2 − 1)",
+        "ln(cv1/cv2) + 1/(2(n1 − 1)) − 1/(2(n2 − 1)) − ½(cv1²/n1 − cv2²/n2), cv = sd/m",
+        "cv1²/n1 + cv2²/n2 + 1/(2(n1 − 1)) + 1/(2(n2 − 1))",
     ),
 )  # fmt: skip
 def ratio_of_cvs(
@@ -75,7 +76,7 @@ def ratio_of_cvs(
 
 @measure(
     "VRC", "ratio of SDs, after to before", TIMES, scale="log ratio of SDs", transform="exp", undefined=_NO_SD,
-    citation=_NAKAGAWA, formulas=("ln(sd_post/sd_pre)", "(1 − r²)/(n − 1)"),
+    no_variance=_FIXED, citation=_NAKAGAWA, formulas=("ln(sd_post/sd_pre)", "(1 − r²)/(n − 1)"),
 )  # fmt: skip
 def ratio_of_sds_change(sd_post: Floats, sd_pre: Floats, n: Floats, r: Floats, vtype: str) -> tuple[Floats, Floats]:
     """Log ratio of the SD after to the SD before; the biases of the two logs cancel."""
@@ -84,7 +85,8 @@ def ratio_of_sds_change(sd_post: Floats, sd_pre: Floats, n: Floats, r: Floats, v
 
 @measure(
     "CVRC", "ratio of coefficients of variation, after to before", TIMES_WITH_MEANS,
-    scale="log ratio of coefficients of variation", transform="exp", undefined=_NO_CV, citation=_SENIOR,
+    scale="log ratio of coefficients of variation", transform="exp", undefined=_NO_CV,
+    no_variance=_FIXED, citation=_SENIOR,
     formulas=(
         "ln(cv_post/cv_pre) − ½(cv_post² − cv_pre²)/n, cv = sd/m",
         "(cv_post² + cv_pre² − 2r·cv_post·cv_pre)/n + (1 − r²)/(n − 1)",

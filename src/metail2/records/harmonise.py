@@ -141,9 +141,10 @@ def harmonise(
     Raises
     ------
     RecordError
-        If figures of a row contradict each other, or an estimate lies outside `Measure.bounds`; if a study prints too little or something ambiguous, a cohort would be entered twice, or units do not agree;
-        if a cell of a table is no number, its figures are impossible, or percentages fit several counts. The message
-        names the study and what to do.
+        If a study prints too little or something ambiguous, a cohort would be entered twice, or units do not agree;
+        if a cell of a table is no number, figures of a row are impossible or contradict each other, an estimate lies
+        outside the bounds of its measure, or percentages fit several counts. The message names the study and what to
+        do.
     EffectSizeError
         If a measure cannot take a table's figure; the message names study and column.
     UnknownChoice
@@ -178,8 +179,8 @@ def harmonise(
     point-biserial ``r`` with the numbers of patients, or the estimate with its t; (4) an exact P; (5) the measure's own
     columns with the assumed `r`. An interval or P of a mean difference or change is taken as that of a t test where the
     numbers of patients are printed, any other as normal on the pooled scale; the trail marks that as assumed. On a
-    transformed scale (ratios) an interval comes before a standard error, which must agree with it. No figure is borrowed
-    from other rows, and `vtype` does not change a printed variance.
+    transformed scale (ratios) an interval comes before a standard error, which must agree with it. No figure is
+    borrowed from other rows, and `vtype` does not change a printed variance.
     """
     if isinstance(records, pd.DataFrame):
         if isinstance(outcome, str) and outcome in MEASURES and not measure:

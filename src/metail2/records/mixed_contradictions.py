@@ -12,7 +12,7 @@ from metail2.conversions import se_from_interval
 from metail2.effects.measures import Measure
 from metail2.records.mixed_columns import own_columns, standardised_sizes
 from metail2.records.mixed_sheet import Floats, Rows, Sheet
-from metail2.wording import number
+from metail2.wording import MINUS, number
 
 SE_APART = 0.05
 """How far, relatively, a printed standard error may lie outside what the printed interval allows."""
@@ -53,8 +53,8 @@ def refuse_out_of_bounds(sheet: Sheet, chosen: Measure, name: str, rows: Rows) -
 def _within(low: float, high: float) -> str:
     if math.isinf(high):
         return f"above {low:g}"
-    least, most = number(low, 0 if low == round(low) else 2), number(high, 0 if high == round(high) else 2)
-    return f"{most} or less" if math.isinf(low) else f"from {least} to {most}"
+    most = f"{high:.4g}"
+    return f"{most} or less" if math.isinf(low) else f"from {low:.4g} to {most}".replace("-", MINUS)
 
 
 def refuse_raw_difference(sheet: Sheet, chosen: Measure, rows: Rows) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from metail2.effects.counts import Problem, ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
+from metail2.effects.labels import Numbered
 from metail2.effects.measures import MEASURES, Measure
 from metail2.effects.moments import CORRECTIONS
 from metail2.effects.reasons import missing_message, undefined_reasons
@@ -79,7 +80,8 @@ def effect_sizes(
     inputs = {name: _numbers(frame[source], source, labels) for name, source in names.items()}
     options = ZeroCells(add, to, drop00)
     yi, vi = computed(chosen, inputs, options, vtype, labels, names, correction)
-    effects = EffectSizes(yi, vi, measure, None, inputs, labels, frame.reset_index(drop=True))
+    given = None if isinstance(labels, Numbered) else tuple(labels)
+    effects = EffectSizes(yi, vi, measure, None, inputs, given, frame.reset_index(drop=True))
     _warn_missing(chosen, effects, names, options)
     return effects
 
@@ -105,10 +107,10 @@ def _check_table(frame: pd.DataFrame) -> None:
         raise EffectSizeError(f"The table has more than one column called {listed(twice)}; rename or remove one.")
 
 
-def _labels(frame: pd.DataFrame, study: str | None) -> tuple[str, ...]:
+def _labels(frame: pd.DataFrame, study: str | None) -> Sequence[str]:
     if study is None:
         if "study" not in frame.columns:
-            return tuple(f"study {i}" for i in range(1, len(frame) + 1))
+            return Numbered(len(frame))
         study = "study"
     if study not in frame.columns:
         raise EffectSizeError(f"There is no column {study!r} for the study labels; the table has {_found(frame)}.")
@@ -150,7 +152,7 @@ def _ways(chosen: Measure) -> str:
     return " or ".join(" ".join(names) for names in chosen.family.columns)
 
 
-def _numbers(column: pd.Series, name: str, labels: tuple[str, ...]) -> Floats:
+def _numbers(column: pd.Series, name: str, labels: Sequence[str]) -> Floats:
     numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
     text = np.isnan(numbers) & column.notna().to_numpy()
     if text.any():
@@ -167,7 +169,7 @@ def computed(
     inputs: Mapping[str, Floats],
     options: ZeroCells,
     vtype: str | None,
-    labels: tuple[str, ...],
+    labels: Sequence[str],
     names: Mapping[str, str] | None = None,
     correction: str = "exact",
 ) -> tuple[Floats, Floats]:
@@ -183,7 +185,7 @@ def computed(
         Treatment of zero cells.
     vtype : str or None
         Which variance; None for the measure's first.
-    labels : tuple of str
+    labels : sequence of str
         Studies, for messages.
     names : mapping of str to str, optional
         What the columns are called in the user's table, for messages.

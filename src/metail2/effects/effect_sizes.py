@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from metail2.effects.labels import Numbered
 from metail2.effects.measures import MEASURES, Measure
 from metail2.errors import EffectSizeError
 from metail2.wording import listed
@@ -124,7 +125,7 @@ class EffectSizes:
     @property
     def study(self) -> tuple[str, ...]:
         """Labels, in the order given; "study 1" … where none were given."""
-        return tuple(f"study {i}" for i in range(1, len(self) + 1)) if self._labels is None else self._labels
+        return tuple(Numbered(len(self))) if self._labels is None else self._labels
 
     @property
     def moderators(self) -> pd.DataFrame:

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.effects.counts import Problem
+from metail2.effects.labels import Numbered
 from metail2.effects.measures import Measure
 from metail2.errors import EffectSizeError, RecordError, UnknownChoice
 from metail2.records.mixed_columns import known_columns
@@ -240,7 +241,7 @@ def _check_table(table: pd.DataFrame) -> None:
 
 def _labels(table: pd.DataFrame, study: str | None) -> tuple[str, ...]:
     if study is None and "study" not in table.columns:
-        return tuple(f"study {i}" for i in range(1, len(table) + 1))
+        return tuple(Numbered(len(table)))
     name = study or "study"
     if name not in table.columns:
         raise RecordError(f"There is no column {name!r} for the study labels; the table has {_found(table)}.")

@@ -5,7 +5,7 @@ import inspect
 import pandas as pd
 import pytest
 
-from metail2.checks import cells, impossible, integer_scales, suspect
+from metail2.checks import cells, impossible, integer_scales, slips, suspect
 from metail2.checks.definition import CHECKS, Check
 from metail2.checks.validate import validate
 
@@ -84,11 +84,18 @@ CASES = [
         "M001 row 3, Bo 2002: column 'sd1' holds '<2', a bound and not a figure; find the figure, or leave the cell "
         "empty.",
     ]),
-    ("bound of P", ESTIMATES, {"p": ["0.13", "<0.001", "ns"]}, None, {}, [
-        "M021 row 3, Bo 2002: column 'p' holds '<0.001', a bound and not a figure; find the figure, or leave the cell "
-        "empty.",
-        "M021 row 4, Cy 2003: column 'p' holds 'ns', a bound and not a figure; find the figure, or leave the cell "
-        "empty.",
+    ("bound of P", ESTIMATES, {"ci_lower": None, "ci_upper": None, "p": ["0.13", "<0.001", "ns"]}, None, {}, [
+        "M021 row 3, Bo 2002: column 'p' holds '<0.001', a bound, but this row's effect or its standard error could be "
+        "had from nothing but P; look for the exact P, the test statistic or the interval.",
+        "M021 row 4, Cy 2003: column 'p' holds 'ns', a bound, but this row's effect or its standard error could be had "
+        "from nothing but P; look for the exact P, the test statistic or the interval.",
+    ]),
+    ("bound of P beside an interval", ESTIMATES, {"p": ["0.13", "<0.001", "0.000"]}, None, {}, []),
+    ("bound of P beside counts", COUNTS, {"p": ["0.13", "<0.001", "ns", "0.000"]}, "RR", {}, []),
+    ("bound of P beside means without SDs", MEANS, {"sd1": {1: ""}, "p": {1: "<0.001"}}, "MD", {}, [
+        "M007 row 3, Bo 2002: has no figure in column 'sd1', so its mean difference cannot be computed; look it up.",
+        "M021 row 3, Bo 2002: column 'p' holds '<0.001', a bound, but this row's effect or its standard error could be "
+        "had from nothing but P; look for the exact P, the test statistic or the interval.",
     ]),
     ("percent sign", MEANS, {"mean1": {1: "5%"}}, "MD", {}, [
         "M001 row 3, Bo 2002: column 'mean1' holds '5%', with a percent sign; write 5 in a column of percentages.",
@@ -142,6 +149,10 @@ CASES = [
         "M002 row 3, Bo 2002: column 'n1' is 4e999, which is not finite; give the printed figure, or leave the cell "
         "empty.",
     ]),
+    ("an interval without an end", ESTIMATES, {"ci_upper": {1: "inf"}}, "OR", {}, [
+        "M029 row 3, Bo 2002: column 'ci_upper' is inf, so that no standard error can be had from this interval; use "
+        "the counts, if they are printed.",
+    ]),
     ("no label", MEANS, {"study": {1: ""}}, "MD", {}, [
         "M003 row 3: column 'study' is empty; name the study.",
     ]),
@@ -169,7 +180,7 @@ CASES = [
     ]),
     ("no logarithm", MEANS, {"mean1": {1: "-4.8"}}, "ROM", {}, [
         "M007 row 3, Bo 2002: has figures (mean1 -4.8, sd1 1.9, n1 41, mean2 5.2, sd2 2.2, n2 40) from which no ratio "
-        "of means with its variance can be computed: the means are not both above 0 or both below it; check them, or "
+        "of means can be computed: the means are not both above 0 or both below it; check them, or "
         "choose another measure.",
     ]),
     ("capital letters", MEANS, {"sd1": None, "SD_1": ["2.1", "1.9", "2.3", "2.0"]}, None, {}, [
@@ -183,9 +194,13 @@ CASES = [
         "M008 column 'n1i' was not read, but may be metail2's 'n1'; rename it, or give n1='n1i'.",
         "M008 column 'n2i' was not read, but may be metail2's 'n2'; rename it, or give n2='n2i'.",
     ]),
-    ("a known name of something else", MEANS, {"time": ["six weeks", "a year", "a month", "a week"]}, "MD", {}, [
-        "M008 row 2, Ames 2001: column 'time' holds words only ('six weeks' here), so it was not read as metail2's "
-        "'time'; rename it, or write figures.",
+    ("only the variance is missing", {"study": ["Ames", "Bo"], "r": ["1", "0.3"], "n": ["40", "51"]}, {}, "COR", {}, [
+        "M007 row 2, Ames: has figures (r 1, n 40) from which the correlation can be computed, but not its variance: "
+        "the correlation is 1 or −1, or there are too few patients; check them, or choose another measure.",
+    ]),
+    ("a known name of something else", MEANS, {"percent1": ["most", "some", "few", "some"]}, "MD", {}, [
+        "M008 row 2, Ames 2001: column 'percent1' holds words only ('most' here), so it was not read as metail2's "
+        "'percent1'; rename it, or write figures.",
     ]),
     ("negative SD", MEANS, {"sd1": {1: "-1.9"}}, "MD", {}, [
         "M010 row 3, Bo 2002: column 'sd1' is -1.9, but an SD is never below 0; correct the entry.",
@@ -216,13 +231,16 @@ CASES = [
         "M012 row 2, Ames: column 'predictors' is 0, but a number of predictors is at least 1; correct the entry.",
     ]),
     ("half a patient", MEANS, {"n1": {1: "40.5"}}, "MD", {}, [
-        "M013 row 3, Bo 2002: column 'n1' is 40.5, but a number of patients is whole; correct the entry.",
+        "M013 row 3, Bo 2002: column 'n1' is 40.5, but a number of patients is whole; correct the entry, unless "
+        "it was adjusted on purpose.",
     ]),
     ("half an event", COUNTS, {"events1": {1: "7.5"}}, "RR", {}, [
-        "M013 row 3, Bo 2002: column 'events1' is 7.5, but a number of events is whole; correct the entry.",
+        "M013 row 3, Bo 2002: column 'events1' is 7.5, but a number of events is whole; correct the entry, "
+        "unless it was adjusted on purpose.",
     ]),
     ("half a cell", CELLS, {"b": {1: "34.5"}}, "OR", {}, [
-        "M013 row 3, Bo 2002: column 'b' is 34.5, but a count is whole; correct the entry.",
+        "M013 row 3, Bo 2002: column 'b' is 34.5, but a count is whole; correct the entry, unless it was "
+        "adjusted on purpose.",
     ]),
     ("fewer than no events", COUNTS, {"events1": {1: "-7"}}, "RR", {}, [
         "M014 row 3, Bo 2002: column 'events1' is -7, but a number of events is 0 or more; correct the entry.",
@@ -282,7 +300,7 @@ CASES = [
         "M019 row 2, Ames: column 'auc' is 71, but an area under the curve lies between 0 and 1; correct the entry.",
     ]),
     ("alpha in percent", {"study": ["Ames"], "alpha": ["82"], "items": ["10"], "n": ["100"]}, {}, "ARAW", {}, [
-        "M019 row 2, Ames: column 'alpha' is 82, but coefficient alpha is at most 1; correct the entry.",
+        "M019 row 2, Ames: column 'alpha' is 82, but coefficient alpha is never above 1; correct the entry.",
     ]),
     ("negative F", {"study": ["Ames"], "f": ["-3.1"], "direction": ["1"], "n1": ["30"], "n2": ["31"]}, {}, "SMD", {}, [
         "M019 row 2, Ames: column 'f' is -3.1, but an F statistic is never below 0; correct the entry.",
@@ -302,9 +320,9 @@ CASES = [
     ("P above 1", ESTIMATES, {"p": {0: "13", 1: "0.47", 2: "0.55"}}, None, {}, [
         "M020 row 2, Ames 2001: column 'p' is 13, but a P value lies between 0 and 1; correct the entry.",
     ]),
-    ("P of 0", ESTIMATES, {"p": {0: "0.13", 1: "0.000", 2: "0.55"}}, None, {}, [
-        "M021 row 3, Bo 2002: column 'p' is 0.000, but a P value of 0 is a bound that was rounded; look for the exact "
-        "P or the test statistic.",
+    ("P of 0", ESTIMATES, {"ci_lower": None, "ci_upper": None, "p": {0: "0.13", 1: "0.000", 2: "0.55"}}, None, {}, [
+        "M021 row 3, Bo 2002: column 'p' is '0.000', a bound, but this row's effect or its standard error could be had "
+        "from nothing but P; look for the exact P, the test statistic or the interval.",
     ]),
     ("quartiles exchanged", SUMMARY, {"q1_1": {0: "6.5"}, "q3_1": {0: "3.5"}}, None, {}, [
         "M022 row 2, Ames 2001: column 'q1_1' is 6.5, but the lower quartile is not above the median, which is 5.0 "
@@ -360,12 +378,12 @@ CASES = [
         "M027 row 3, Bo 2002: column 'time1' is 0, but events take a person-time above 0; correct the entry.",
     ]),
     ("an exponent", GENERIC, {"yi": {1: "3e99"}}, "GEN", {}, [
-        "M007 row 3, Bo 2002: has figures (yi 3e99, vi 0.05) from which no effect with its variance can be computed: "
+        "M007 row 3, Bo 2002: has figures (yi 3e99, vi 0.05) from which no effect can be computed: "
         "they are too large or too small, as after a slip in an exponent; check them, or choose another measure.",
     ]),
     ("no SD at all", MEANS, {"sd1": {1: "0"}, "sd2": {1: "0"}}, "SMD", {}, [
         "M007 row 3, Bo 2002: has figures (mean1 4.8, sd1 0, n1 41, mean2 5.2, sd2 0, n2 40) from which no "
-        "standardised mean difference (Hedges' g) with its variance can be computed: the SD that it is divided by is "
+        "standardised mean difference (Hedges' g) can be computed: the SD that it is divided by is "
         "0, or there are too few patients; check them, or choose another measure.",
         "M011 row 3, Bo 2002: column 'sd1' is 0, but an SD of 0 leaves no variation at all; look it up, or leave the "
         "cell empty.",
@@ -375,6 +393,8 @@ CASES = [
     ("standard error as SD", MEANS, {"sd1": {1: "0.30"}}, "MD", {}, [
         "M030 row 3, Bo 2002: column 'sd1' is 0.30, but the SDs of the other studies have the median 2.05; as a "
         "standard error it would be an SD of 1.92, which fits (n = 41); look it up.",
+        "M032 row 3, Bo 2002: column 'sd1' is 0.30, but the other SD (column 'sd2') is 2.2, 7 times as large; look "
+        "both up.",
     ]),
     ("SD as standard error", MEANS, {"sd1": {1: ""}, "se1": {1: "1.9"}}, "MD", {}, [
         "M031 row 3, Bo 2002: column 'se1' is 1.9, but the SDs of the other studies have the median 2.05; it would be "
@@ -383,6 +403,39 @@ CASES = [
     ("SDs ten times apart", MEANS, {"sd1": {1: "19"}, "sd2": {1: "1.8"}}, "MD", {}, [
         "M032 row 3, Bo 2002: column 'sd2' is 1.8, but the other SD (column 'sd1') is 19, 11 times as large; look "
         "both up.",
+    ]),
+    ("a lost point of an SD", MEANS, {"sd1": {1: "19"}}, "MD", {}, [
+        "M032 row 3, Bo 2002: column 'sd2' is 2.2, but the other SD (column 'sd1') is 19, 9 times as large; look both "
+        "up.",
+    ]),
+    ("width as SD", MEANS,
+     {"sd1": {1: "2.15"}, "q1_1": {1: "3.70"}, "median1": {1: "4.9"}, "q3_1": {1: "5.85"}}, "MD", {}, [
+        "M043 row 3, Bo 2002: column 'sd1' is 2.15, just the distance from 3.70 to 5.85 (column 'q1_1' to column "
+        "'q3_1'); look whether it is the SD.",
+    ]),
+    ("widths as both SDs", MEANS,
+     {"sd1": {1: "2"}, "q1_1": {1: "4"}, "q3_1": {1: "6"}, "sd2": {1: "3"}, "q1_2": {1: "4"}, "q3_2": {1: "7"}},
+     "MD", {}, [
+        "M043 row 3, Bo 2002: column 'sd1' is 2, just the distance from 4 to 6 (column 'q1_1' to column 'q3_1'); look "
+        "whether it is the SD.",
+        "M043 row 3, Bo 2002: column 'sd2' is 3, just the distance from 4 to 7 (column 'q1_2' to column 'q3_2'); look "
+        "whether it is the SD.",
+    ]),
+    ("a row of sums", COUNTS, {"study": ["Ames", "Bo", "Cy", "Total (95% CI)"], "events1": {3: "23"}, "n1": {3: "131"},
+     "events2": {3: "40"}, "n2": {3: "132"}}, "RR", {}, [
+        "M044 row 5, Total (95% CI): holds the sums of the 3 other rows (n1 131, n2 132, events1 23, events2 40), so "
+        "that every patient would count twice; remove the row if it is a total.",
+    ]),
+    ("too precise", {"study": ["Ames"], "n1": ["30"], "n2": ["30"], "estimate": ["0.50"], "ci_lower": ["0.45"],
+     "ci_upper": ["0.55"]}, {}, "SMD", {}, [
+        "M045 row 2, Ames: column 'ci_lower' is 0.45 and begins an interval with a standard error of at most 0.029, "
+        "but that of a standardised difference of 30 v 30 patients is about 0.258 or more; check both.",
+    ]),
+    ("pounds", {"study": list("abcdef"), "mean1": ["78", "80", "77", "176", "79", "81"],
+     "sd1": ["11", "12", "10", "25", "11", "12"], "n1": ["50"] * 6, "mean2": ["80", "82", "78", "180", "81", "83"],
+     "sd2": ["11", "12", "11", "26", "10", "12"], "n2": ["50"] * 6}, {}, "MD", {}, [
+        "M046 row 5, d: column 'mean1' is 176; means and SDs of this study are about 2.2 and 2.3 times those of the 5 "
+        "others; look whether its unit is another one.",
     ]),
     ("huge standardised difference", MEANS, {"mean1": {1: "48"}}, "SMD", {}, [
         "M033 row 3, Bo 2002: its standardised mean difference (Hedges' g) is 20.64, which is seldom true; look all "
@@ -465,7 +518,7 @@ def table(base, changes):
         else:
             columns[name] = change
     left = {name: column for name, column in columns.items() if column is not None}
-    return pd.DataFrame(left, index=range(2, k + 2), dtype=str)
+    return pd.DataFrame(left, index=pd.RangeIndex(2, k + 2, name="row"), dtype=str)
 
 
 @pytest.mark.parametrize(
@@ -473,7 +526,7 @@ def table(base, changes):
 )
 def test_a_broken_table_gives_these_findings_and_no_others(base, changes, measure, options, expected):
     found = [one for one in validate(table(base, changes), measure, **options) if one.code < "M060"]
-    place = "table: " if found[0].row is None else "table, "
+    place = "table: " if found and found[0].row is None else "table, "
     assert [f"{one.code} {one.message.removeprefix(place).removeprefix('table: ')}" for one in found] == expected
 
 
@@ -483,7 +536,7 @@ def test_the_tables_before_they_were_broken_give_none(base):
 
 
 def test_there_is_a_broken_table_for_every_check():
-    modules = (cells, impossible, suspect, integer_scales)
+    modules = (cells, impossible, suspect, slips, integer_scales)
     own = {check.code for module in modules for check in vars(module).values() if isinstance(check, Check)}
     shown = {message[:4] for case in CASES for message in case[-1]}
     assert own - shown == {"M005", "M041"}  # below, and in test_suspect.py

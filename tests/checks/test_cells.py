@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+import metail2 as m2
 from metail2.checks.validate import validate
 from metail2.errors import EffectSizeError, UnknownChoice
 
@@ -40,13 +41,26 @@ def test_a_whole_number_does_not_tell_its_decimals():
     assert found(table.assign(median1=3.0)) == []
 
 
-@pytest.mark.parametrize("index", [range(3), list("abc"), [2, 3, 4], [2.5, 3.5, 4.5]])
+@pytest.mark.parametrize("index", [range(3), list("abc"), [2.5, 3.5, 4.5], [0, 1, 1], [-1, 0, 1]])
 def test_rows_count_as_in_a_spreadsheet_whatever_the_index(index):
     assert ("M010", 3) in found(BROKEN.set_axis(pd.Index(index)))
 
 
 def test_an_index_of_rows_is_kept():
-    assert ("M010", 8) in found(BROKEN.set_axis([7, 8, 12]))
+    assert ("M010", 8) in found(BROKEN.set_axis(pd.Index([7, 8, 12], name="row")))
+
+
+def test_rows_that_were_left_out_or_sorted_still_count():
+    assert ("M010", 3) in found(BROKEN.iloc[[2, 1]])
+    assert ("M010", 3) in found(BROKEN.iloc[1:])
+    assert ("M010", 3) in found(BROKEN.sort_values("study", ascending=False))
+
+
+def test_rows_of_a_file_are_those_of_the_file(tmp_path):
+    file = tmp_path / "t.csv"
+    file.write_text("study,mean1,sd1,n1\nAmes,5.1,2.1,30\n\nBo,5.0,-1.9,41\n")
+    table = m2.read_table(file)
+    assert found(table) == found(table[table["sd1"] < 0]) == [("M010", 4)]
 
 
 def test_columns_under_other_names_are_told_by_these():

@@ -1,6 +1,7 @@
 """Printed P values, intervals, effects and percentages against the figures beside them, in plain tables."""
 
 import re
+from dataclasses import replace
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
 import numpy as np
@@ -10,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from metail2.checks.disagreement import _without_time
+from metail2.checks.disagreement_arms import _intervals
 from metail2.checks.recomputed import before_and_after, tables, two_means
 from metail2.checks.rounding import printed_p, printed_range
 from metail2.checks.validate import validate
 from metail2.checks.view import View
 from metail2.checks.wide_views import cells_of
 
-OURS = {f"M{code:03d}" for code in range(60, 80)}
+OURS = {f"M{code:03d}" for code in (*range(60, 80), 110)}
 
 
 def table(*rows):
@@ -124,15 +127,16 @@ def test_no_p_value_of_a_test_of_the_counts_is_accused(cells, test, decimals, mo
 
 def test_a_p_value_that_no_test_gives_is_found_with_every_test():
     assert findings(counts(7, 13, 2, 12, "0.036")) == [
-        ("M060", "p", "is P = 0.036, but no usual test of 7/13 v 2/12 gives it (χ² 0.053, Yates 0.129, Fisher 0.097, "
-         "Fisher mid-P 0.069, N − 1 χ² 0.058, likelihood ratio 0.048, unpooled z 0.034, Wald log OR 0.064, Wald log RR "
-         "0.091); check the counts and P, unless the article names a stratified or adjusted test.")
+        ("M110", "p", "is P = 0.036, but no usual test of 7/13 v 2/12 gives it (χ² 0.053, Yates 0.129, Fisher 0.097, "
+         "Fisher mid-P 0.069, twice "
+        "one-sided Fisher 0.127, N − 1 χ² 0.058, likelihood ratio 0.048, unpooled z 0.034, Wald log OR 0.064, Wald log "
+         "RR 0.091); check the counts and P, unless the article names a stratified or adjusted test.")
     ]  # fmt: skip
 
 
 def test_the_four_cells_of_a_table_are_its_counts():
     row = {"a": 7, "b": 6, "c": 2, "d": 10, "p": "0.036"}
-    assert codes(row, measure="RR") == ["M060"]
+    assert codes(row, measure="RR") == ["M110"]
     assert not tables(view_of(row)).known[0]  # a, b, c, d are counts only for measures of such tables
 
 
@@ -151,7 +155,8 @@ def test_fishers_test_is_named_where_it_gives_p_and_chi_squared_does_not():
         ("<0.05", []),  # the likelihood-ratio test gives 0.048
         ("<0.01", ["M060"]),
         (">0.05", []),
-        (">0.2", ["M060"]),
+        (">0.2", ["M110"]),
+        (">0.3", ["M060"]),
         ("", []),
         ("NS", []),
     ],
@@ -170,6 +175,48 @@ def test_counts_that_cannot_be_a_table_are_left_to_other_checks():
     assert codes(counts(14, 13, 2, 12, "0.036"), counts("7.5", 13, 2, 12, "0.036")) == []
 
 
+def test_twice_the_one_sided_p_of_fishers_test_is_a_test_of_the_counts():
+    p = 2 * stats.fisher_exact([[7, 6], [2, 10]], alternative="greater").pvalue
+    ((code, _, message),) = findings(counts(7, 13, 2, 12, f"{p:.4f}"))
+    assert code == "M061"
+    assert "twice the one-sided P of Fisher's test (0.127)" in message
+
+
+def test_p_values_of_other_tests_of_the_counts_are_at_most_notes():
+    rng = np.random.default_rng(12)
+    rows = []
+    for _ in range(25):
+        n = int(rng.choice([10, 15, 20]))
+        a, c = (int(x) for x in rng.binomial(n, (0.3, 0.5)))
+        for test in (stats.boschloo_exact, stats.barnard_exact):
+            rows.append(counts(a, n, c, n, f"{min(test([[a, n - a], [c, n - c]], n=8).pvalue, 1):.3f}"))
+    found = codes(*rows)
+    assert "M060" not in found
+    assert "M110" in found
+
+
+def test_other_tests_of_a_plain_table_are_one_note():
+    rows = [counts(3, 21, 2, 22, "0.66"), counts(7, 13, 2, 12, "0.053"), counts(8, 20, 3, 21, "0.085"),
+            counts(9, 20, 3, 21, "0.043")]  # fmt: skip
+    ((code, _, message),) = findings(*rows)
+    assert code == "M061"
+    assert message.startswith("is P = 0.66, which Fisher's exact test (0.664) gives")
+    assert message.endswith("other P values of the table are not of χ² either but of Fisher's exact test (row 4 and "
+                            "row 5).")  # fmt: skip
+
+
+# ---------------------------------------------------------------- patients that depend on each other
+
+
+@pytest.mark.parametrize("more", [{"design": "cluster RCT"}, {"icc": "0.05"}, {"design_effect": "1.4"},
+                                  {"design": "crossover", "r": "0.5"}])  # fmt: skip
+def test_figures_of_clusters_and_crossovers_are_not_tested_as_independent(more):
+    row = {**moments("10.0", "2.0", 20, "8.0", "2.1", 20, "0.7"), **contrast("2.0", "-9.0", "13.0", "0.7")}
+    assert codes(row, measure="MD") == ["M063", "M075"]
+    assert codes({**row, **more}, measure="MD") == []
+    assert codes({**counts(40, 50, 10, 50, "0.3"), **more}) == []
+
+
 # ---------------------------------------------------------------- means and P
 
 
@@ -179,9 +226,10 @@ def moments(mean1, sd1, n1, mean2, sd2, n2, p="", **more):
 
 def test_complete_separation_is_recognised():
     assert findings(moments("4.8", "1.9", 6, "0.5", "0.4", 6, "0.0039")) == [
-        ("M062", "p", "is P = 0.0039, the two-sided Mann–Whitney test of 6 v 6 with complete separation, by the normal "
-         "approximation without continuity correction (0.003948; exact 0.0022, with continuity correction 0.0051); "
-         "work no standard error out of it, for it says only that the groups do not overlap.")
+        ("M062", "p", "is P = 0.0039, which is what the two-sided Mann–Whitney test of 6 v 6 with complete separation "
+         "gives, by the normal approximation without continuity correction (0.003948; exact 0.0022, with continuity "
+         "correction 0.0051); unless the article names another test, work no standard error out of it, for such a P "
+         "says only that the groups do not overlap.")
     ]  # fmt: skip
 
 
@@ -370,8 +418,17 @@ def test_a_ratio_on_the_log_scale_is_far_from_its_counts():
     assert (code, "risk ratio 4.000" in message) == ("M068", True)
 
 
-def test_an_effect_within_a_standard_error_is_a_note():
-    row = moments("10.0", "2.0", 20, "8.0", "2.0", 20, estimate="2.4")
+@pytest.mark.parametrize(("estimate", "expected"), [
+    ("2.4", "M069"), ("3.1", "M069"), ("3.5", "M068"), ("0.9", "M069"), ("-0.1", "M068"),
+])  # fmt: skip
+def test_an_effect_within_two_standard_errors_is_a_note(estimate, expected):
+    """The standard error is 0.63; an effect on the other side of 0 may part by one."""
+    row = moments("10.0", "2.0", 20, "8.0", "2.0", 20, estimate=estimate)
+    assert codes(row, measure="MD") == [expected]
+
+
+def test_an_effect_on_the_other_side_may_part_by_one_standard_error():
+    row = moments("8.2", "2.0", 20, "8.0", "2.0", 20, estimate="-0.3")
     assert codes(row, measure="MD") == ["M069"]
 
 
@@ -387,6 +444,117 @@ def test_a_lopsided_interval_is_a_warning_where_the_measure_is_known():
     ]  # fmt: skip
     assert codes(contrast("1.34", "0.90", "2.01"), measure="OR") == []
     assert codes(contrast("1.0", "0.2", "5"), measure="OR") == []
+
+
+@pytest.mark.parametrize("column", ["estimate", "hr"])
+def test_effects_are_compared_under_any_name(column):
+    row = {column: "0.80", "ci_lower": "0.50", "ci_upper": "2.50"}
+    ((code, where, _),) = findings(row, measure="HR")
+    assert (code, where) == ("M070", column)
+    assert codes({**row, "ci_upper": "1.28"}, measure="HR") == []
+    assert codes({**row, "ci_upper": "1.28", "p": "0.001"}, measure="HR") == ["M072"]
+
+
+@pytest.mark.parametrize(("row", "measure"), [
+    ({"yi": "-0.30", "sei": "0.15"}, "GEN"), ({"yi": "-0.30", "vi": "0.0225"}, "GEN"),
+    ({"yi": "-0.30", "sei": "0.15"}, None),
+    ({"log_hr": "-0.30", "se": "0.15"}, "HR"), ({"estimate": "0.74", "se": "0.15"}, "HR"),
+    ({"estimate": "-0.30", "se": "0.15"}, "MD"),
+])  # fmt: skip
+def test_p_is_compared_with_an_effect_and_its_standard_error(row, measure):
+    p = 2 * stats.norm.sf(2)
+    assert codes({**row, "p": f"{p:.3f}"}, measure=measure) == []
+    if "estimate" in row and measure == "HR":  # the standard error may be that of the ratio, 0.11 of its logarithm
+        row = {**row, "n1": 100, "n2": 100}
+    ((code, column, message),) = findings({**row, "p": "0.9"}, measure=measure)
+    assert (code, column) == ("M073", "p")
+    assert "; check all three figures" in message
+    ((code, _, message),) = findings({**row, "n1": 200, "n2": 200, "p": "0.08"}, measure=measure)
+    assert code == "M074"
+
+
+def test_effect_standard_error_and_p_agree_whatever_the_sample():
+    rng = np.random.default_rng(14)
+    rows = []
+    for k in range(300):
+        n, effect, se = int(rng.integers(5, 100)), rng.normal(0, 1), rng.uniform(0.1, 0.9)
+        p = 2 * (stats.t.sf(abs(effect) / se, 2 * n - 2) if k % 2 else stats.norm.sf(abs(effect) / se))
+        rows.append({"yi": f"{effect:.3f}", "sei": f"{se:.3f}", "p": f"{p:.3f}", "n1": n, "n2": n})
+    assert codes(*rows, measure="GEN") == []
+    ratios = [{**row, "estimate": f"{np.exp(float(row['yi'])):.3f}", "se": row["sei"]} for row in rows]
+    assert codes(*[{k: v for k, v in row.items() if k not in ("yi", "sei")} for row in ratios], measure="HR") == []
+
+
+def test_a_standard_error_in_the_place_of_a_variance_is_found():
+    row = {"yi": "-0.30", "ci_lower": "-0.594", "ci_upper": "-0.006", "n1": 200, "n2": 200}
+    assert codes({**row, "vi": "0.0225"}, measure="GEN") == []
+    ((code, column, message),) = findings({**row, "vi": "0.15"}, measure="GEN")
+    assert (code, column) == ("M076", "vi")
+    assert "a standard error seems to stand for a variance" in message
+
+
+def test_the_standard_error_of_a_ratio_is_told_from_that_of_its_logarithm():
+    row = {**contrast("0.80", "0.63", "1.02"), "se": "0.10"}
+    ((code, column, message),) = findings(row, measure="HR")
+    assert (code, column) == ("M076", "se")
+    assert "it seems to be that of the ratio, not of its logarithm, and whether the interval is of 95 %" in message
+    assert codes({**row, "se": "0.123"}, measure="HR") == []
+
+
+def test_a_level_that_is_given_is_no_cause():
+    row = {**contrast("1.50", "1.10", "2.05", n1=200, n2=200), "se": "0.24"}
+    for more, named in (({}, True), ({"level": "0.95"}, False)):
+        ((_, _, message),) = findings({**row, **more}, measure="OR")
+        assert ("(column level)" in message) is named
+
+
+def test_limits_beside_a_log_hazard_ratio_may_be_logarithms_or_not():
+    row = {"log_hr": "-0.223", "ci_lower": "0.63", "ci_upper": "1.02", "se": "0.123"}
+    assert codes(row, measure="HR") == []
+    assert codes({**row, "ci_lower": "-0.464", "ci_upper": "0.018"}, measure="HR") == []
+
+
+def test_limits_beside_effects_as_pooled_may_be_as_displayed():
+    half = 1.96 / np.sqrt(47)
+    row = {"yi": "0.549", "vi": f"{1 / 47:.4f}", "ci_lower": f"{np.tanh(0.549 - half):.3f}",
+           "ci_upper": f"{np.tanh(0.549 + half):.3f}", "n": 50}  # fmt: skip
+    assert codes(row, measure="ZCOR") == []
+    ratio = {"yi": "-0.223", "vi": "0.0151", "ci_lower": "0.63", "ci_upper": "1.02"}
+    assert [codes(ratio, measure=code) for code in ("GEN", "OR")] == [[], []]
+    assert codes({**ratio, "ci_upper": "2.02"}, measure="OR") == ["M070", "M076"]
+
+
+@pytest.mark.parametrize("name", ["d", "g"])
+def test_a_standardised_difference_is_that_of_its_t(name):
+    t, n1, n2 = 2.5, 20, 22
+    d = t * np.sqrt(1 / n1 + 1 / n2)
+    row = {"t": "2.50", "n1": n1, "n2": n2}
+    for shown in (d, -d, d * (1 - 3 / (4 * 40 - 1))):
+        assert codes({**row, name: f"{shown:.2f}"}, measure="SMD") == []
+    ((code, column, message),) = findings({**row, "d": "1.77"}, measure="SMD")
+    assert (code, column) == ("M068", "d")
+    assert "t = 2.50 with n1 = 20 and n2 = 22 gives 0.772" in message
+    assert codes({**row, "d": "0.95"}, measure="SMD") == ["M069"]
+
+
+def test_intervals_of_correlations_may_be_made_by_fishers_z():
+    rng = np.random.default_rng(15)
+    rows = []
+    for _ in range(200):
+        n, r = int(rng.integers(5, 100)), float(np.tanh(rng.normal(0.4, 0.4)))
+        low, high = np.tanh(np.arctanh(r) + np.array([-1.96, 1.96]) / np.sqrt(n - 3))
+        p = 2 * stats.t.sf(abs(r * np.sqrt((n - 2) / (1 - r * r))), n - 2)
+        rows.append({"n": n, "r": f"{r:.2f}", **contrast(f"{r:.2f}", f"{low:.2f}", f"{high:.2f}", f"{p:.3f}")})
+    assert codes(*rows, measure="COR") == []
+    assert codes(contrast("0.20", "0.10", "0.60", n=50), measure="COR") == ["M070"]
+
+
+def test_a_risk_difference_need_not_be_in_the_middle_of_its_interval():
+    assert codes(contrast("-0.200", "-0.500", "-0.010"), measure="RD") == ["M071"]
+
+
+def test_ratios_that_are_not_above_0_are_left_to_another_check():
+    assert codes(contrast("-0.22", "-0.46", "0.30"), measure="HR") == []
 
 
 def test_a_lopsided_interval_is_a_note_where_it_is_not():
@@ -492,6 +660,21 @@ def test_a_standard_error_is_that_of_the_sd():
 def test_an_interval_of_a_mean_follows_from_the_sd(lower, upper, expected):
     assert arm(mean="5.0", sd="2.0", n=16, mean_lower=lower, mean_upper=upper) == expected
     assert arm(mean="5.0", se="0.50", n=16, mean_lower=lower, mean_upper=upper) == expected
+
+
+def test_the_level_of_an_interval_of_a_mean_is_heeded():
+    """Half-widths of 2/√16 = 0.5 at 90 %: 0.82 normal, 0.88 by t with 15 df."""
+    row = {"mean": "5.00", "sd": "2.00", "n": "16", "mean_lower": "4.15", "mean_upper": "5.85"}
+    for level, expected in (("0.90", []), ("90", []), ("", ["M079"]), ("0.95", ["M079"])):
+        view = view_of({**row, "level": level})
+        assert [hit.check.code for hit in _intervals(view)] == expected, level
+
+
+def test_an_empty_view_of_several_times_is_in_agreement():
+    view = replace(view_of(counts(1, 2, 1, 2, "0.3", n=4)), labels=pd.DataFrame({"study": ["A"], "timepoint": ["x"]}))
+    none = np.zeros(0, dtype=np.int64)
+    empty = replace(view, labels=view.labels.iloc[:0], cells={name: own.at(none) for name, own in view.cells.items()})
+    assert list(_without_time(empty)) == []
 
 
 def test_a_table_without_rows_is_in_agreement():

@@ -66,7 +66,7 @@ def table(dice):
         if dice.random() < 0.2:
             cells[:] = [cell if cell is None else str(cell) for cell in cells]
         cells[:] = [dice.choice(UGLY) if dice.random() < share else cell for cell in cells]
-    index, twice = dice.choice((None, range(2, k + 2), list("abcdef")[:k])), dice.random() < 0.02
+    index, twice = dice.choice((None, pd.RangeIndex(2, k + 2, name="row"), list("abcdef")[:k])), dice.random() < 0.02
     read = {name: cells if name == "study" else list(map(value, cells)) for name, cells in columns.items()}
     return measure.code, *(frame_of(cells, index, twice) for cells in (columns, read))
 

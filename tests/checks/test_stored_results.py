@@ -145,7 +145,8 @@ def test_every_changed_study_figure_is_found(file, number):
             assert sorted(f.code for f in found) == sorted([*before, CODES[STORED[name]]])
             (finding,) = [f for f in found if f.code == CODES[STORED[name]]]
             assert (finding.row, finding.study) == (changed.index[at], changed["study"].iloc[at])
-            assert finding.column == review.columns[STORED[name]]
+            assert finding.column == STORED[name]
+            assert f"column '{STORED[name]}' ({review.columns[STORED[name]]}, analysis {number}) " in finding.message
 
 
 @pytest.mark.parametrize(("file", "number"), CASES)
@@ -168,8 +169,9 @@ def test_every_changed_pooled_figure_is_found(file, number):
         assert (finding.file, finding.row, finding.column) == (
             row["file"],
             analysis.totals.index[at],
-            review.columns[name],
+            name,
         )
+        assert f"({review.columns[name]}, analysis {number})" in finding.message
     assert compared >= 5
 
 
@@ -179,8 +181,8 @@ def test_a_finding_names_both_numbers():
     (finding,) = stored_differences(only(review, "1.4", table=table))
     g = float(by_hand.of_means("SMD", 41.0, 11.5, 140, 43.5, 12.0, 139)[0])
     assert finding.message == (
-        f"made_up.rm5, row {table.index[1]}, Beech 2003: column 'EFFECT_SIZE' holds −0.25 in analysis 1.4, but the "
-        f"figures of the study give −{abs(g):.4g}; find out which is right."
+        f"made_up.rm5, row {table.index[1]}, Beech 2003: column 'effect' (EFFECT_SIZE, analysis 1.4) holds −0.25, but "
+        f"the figures of the study give −{abs(g):.4g}; find out which is right."
     )
 
 

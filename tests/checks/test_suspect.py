@@ -62,6 +62,92 @@ def test_sds_are_seldom_suspected_for_nothing(spread, share):
     assert len(hits) / (60 * 16) <= share
 
 
+@pytest.mark.parametrize("change", [False, True])
+def test_instruments_of_different_scales_are_seldom_taken_for_standard_errors(change):
+    """A pain score from 0 to 10 among those from 0 to 100, as means or as changes of them."""
+    rng = np.random.default_rng(12)
+    accused = 0
+    for _ in range(60):
+        table = trials(rng, sizes=(60, 150))
+        if change:
+            shift = 35 + 8 * rng.standard_normal(8)
+            table["mean1"] -= shift
+            table["mean2"] -= shift
+        table.loc[3:5, ["mean1", "sd1", "mean2", "sd2"]] /= 10
+        accused += any(code == "M030" for code, *_ in codes(table.round(2), "SMD"))
+    assert accused / 60 <= 0.05
+
+
+@pytest.mark.parametrize("measure", ["SMD", "ROM"])
+def test_where_instruments_may_differ_it_is_said(measure):
+    table = trials(np.random.default_rng(1))
+    table.loc[3, ["sd1", "sd2"]] /= np.sqrt(table.loc[3, ["n1", "n2"]].to_numpy(float))
+    (first, _) = (one.message for one in validate(table.round(3), measure) if one.code == "M030")
+    assert first.endswith("look it up, and whether it is on another scale.")
+
+
+def test_a_study_in_another_unit_is_found_and_seldom_another():
+    rng = np.random.default_rng(13)
+    found = wrong = 0
+    for _ in range(60):
+        table = trials(rng)
+        table.loc[3, ["mean1", "sd1", "mean2", "sd2"]] *= 10
+        rows = [row for code, row, _ in codes(table, "MD") if code == "M046"]
+        found, wrong = found + (5 in rows), wrong + len(rows) - (5 in rows)
+        assert "M046" not in {code for code, *_ in codes(table.assign(unit="cm"), "MD")}
+    assert found / 60 > 0.7
+    assert wrong == 0
+
+
+@pytest.mark.parametrize("spread", [0.2, 0.5])
+def test_studies_are_seldom_said_to_be_in_another_unit(spread):
+    rng = np.random.default_rng(14)
+    accused = 0
+    for _ in range(100):
+        table, scale = trials(rng, spread=0.2), np.exp(spread * rng.standard_normal(8))
+        for name in ("mean1", "sd1", "mean2", "sd2"):
+            table[name] *= scale
+        accused += "M046" in {code for code, *_ in codes(table.round(2), "MD")}
+    assert accused <= 3
+
+
+def test_sds_of_small_arms_may_differ_much():
+    row = {"study": ["A"], "mean1": [5.0], "sd1": [1.0], "n1": [6], "mean2": [5.0], "sd2": [5.0], "n2": [6]}
+    expected = 2 * stats.f.sf(25.0, 5, 5)
+    assert expected > 1e-6
+    assert "M032" not in {code for code, *_ in codes(pd.DataFrame(row))}
+    assert "M032" in {code for code, *_ in codes(pd.DataFrame(row | {"n1": [40], "n2": [40]}))}
+
+
+def test_true_sds_are_seldom_the_width_of_the_quartiles():
+    rng = np.random.default_rng(15)
+    rows = []
+    for i in range(2000):
+        arms = [50 + 8 * rng.standard_normal(int(n)) for n in rng.integers(20, 80, 2)]
+        row = {"study": f"S{i}"}
+        for arm, values in zip("12", arms, strict=True):
+            low, high = np.quantile(values, [0.25, 0.75])
+            row |= {f"sd{arm}": f"{values.std(ddof=1):.1f}", f"q1_{arm}": f"{low:.1f}", f"q3_{arm}": f"{high:.1f}",
+                    f"n{arm}": len(values)}  # fmt: skip
+        rows.append(row)
+    assert sum(one.code == "M043" for one in validate(pd.DataFrame(rows))) <= 4
+
+
+def test_studies_are_no_sums_unless_they_are_all_summed():
+    counts = pd.DataFrame({"study": ["TOTAL trial", "B", "C"], "n1": [50, 20, 30], "n2": [51, 21, 31]})
+    assert "M044" not in {code for code, *_ in codes(counts)}  # 51 is not 52
+    assert "M044" in {code for code, *_ in codes(counts.assign(n2=[52, 21, 31]))}
+    assert "M044" not in {code for code, *_ in codes(counts.assign(n2=[52, 21, 31], study=list("ABC")))}
+
+
+@pytest.mark.parametrize(("design", "found"), [("", True), ("crossover", False)])
+def test_precision_of_standardised_differences(design, found):
+    row = {"study": ["A"], "n1": [30], "n2": [30], "estimate": [0.5], "se": [0.05], "design": [design]}
+    assert ("M045" in {code for code, *_ in codes(pd.DataFrame(row), "SMD")}) is found
+    true = np.sqrt(2 / 30 + 0.5**2 / 120)
+    assert "M045" not in {code for code, *_ in codes(pd.DataFrame(row | {"se": [round(true, 3)]}), "SMD")}
+
+
 def test_another_unit_is_not_taken_for_a_standard_error():
     table = trials(np.random.default_rng(4))
     table.loc[3, ["mean1", "sd1", "mean2", "sd2"]] /= 7.0
@@ -134,7 +220,10 @@ def test_the_baseline_is_compared_by_the_t_test():
 @pytest.mark.parametrize(
     ("unit", "bounded"),
     [("days", True), ("mg/L", True), ("cells/µL", True), ("mm Hg", True), ("years", True), ("points", False),
-     ("change in days", False), ("days, change from baseline", False), ("", False), ("z score", False), ("%", False)],
+     ("change in days", False), ("days, change from baseline", False), ("", False), ("z score", False), ("%", False),
+     ("score, month 6", False), ("z score per year", False), ("kg lost at 12 months", False), ("month 6", False),
+     ("points at 6 m", False), ("kg at 12 months", True), ("survival in months", True), ("stay (days)", True),
+     ("score at 30 days", False)],
 )  # fmt: skip
 def test_units_that_cannot_be_below_0(unit, bounded):
     assert bool(pd.Series([unit]).str.contains(NOT_BELOW_0).iloc[0]) is bounded
@@ -178,3 +267,14 @@ def test_a_hundred_thousand_rows_take_seconds(measure):
     findings = validate(table, measure)
     assert time.process_time() - start < 5
     assert not findings.errors
+
+
+def test_effects_are_recomputed_however_many_rows_are_refused():
+    """150 of 300 intervals leave their effect out; the one absurd effect among the others is still found."""
+    k = 300
+    yi = np.where(np.arange(k) < 150, 3.0, 0.0) + np.arange(k) * 0.001
+    yi[-1] = 500.0
+    lower = np.where(np.arange(k) < k - 1, -1.0, 499.0) + np.arange(k) * 0.001
+    table = pd.DataFrame({"yi": yi.round(3), "ci_lower": lower.round(3), "ci_upper": (lower + 2).round(3)})
+    table.insert(0, "study", [f"s{i}" for i in range(k)])
+    assert "M041" in {one.code for one in validate(table, "GEN") if one.row == k + 1}

@@ -13,7 +13,7 @@ from metail2.records.schema import UNIT_KINDS
 def table(units, **more):
     rows = [(f"Study {i}", f"{5 + i}.1", "1.2", 20 + i, "4.3", "1.1", 31 + i) for i in range(len(units))]
     frame = pd.DataFrame(rows, columns=["study", "mean1", "sd1", "n1", "mean2", "sd2", "n2"]).astype(str)
-    return frame.assign(unit=units, **more).set_axis(range(2, len(rows) + 2))
+    return frame.assign(unit=units, **more).set_axis(range(2, len(rows) + 2)).rename_axis("row")
 
 
 def hits(frame, measure=None):

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 import metail2 as m2
 from metail2.checks.unit_of_analysis import record_unit_findings
@@ -16,7 +17,7 @@ COUNTS = ("study", "events1", "n1", "events2", "n2")
 def table(*rows, columns=MEANS, **more):
     """A table of cells as text, rows counted as a spreadsheet does."""
     frame = pd.DataFrame([list(map(str, row)) for row in rows], columns=list(columns)).assign(**more)
-    return frame.set_axis(range(2, len(frame) + 2))
+    return frame.set_axis(range(2, len(frame) + 2)).rename_axis("row")
 
 
 def hits(frame, measure=None):
@@ -100,6 +101,79 @@ def test_chance_is_not_taken_for_a_shared_control():
     assert codes(frame) == []
 
 
+def case_series(rng):
+    """A proportion in small groups, with its percentage and exact interval."""
+    n = rng.integers(3, 25, rng.integers(6, 20))
+    x = rng.binomial(n, 0.08)
+    ends = [stats.binomtest(int(one), int(of)).proportion_ci(0.95, "exact") for one, of in zip(x, n, strict=True)]
+    return {"events": x, "n": n, "percent": [f"{one:.1f}" for one in 100 * x / n],
+            "ci_lower": [f"{low:.3f}" for low, _ in ends], "ci_upper": [f"{high:.3f}" for _, high in ends]}  # fmt: skip
+
+
+def harms(rng):
+    """Adverse events of trials of round sizes, with percentages, risk ratio, interval and Fisher's P."""
+    n = rng.choice([20, 30, 40, 50, 60, 100], rng.integers(6, 20))
+    a, c = rng.binomial(n, 0.08), rng.binomial(n, 0.1)
+    p = [stats.fisher_exact([[i, k - i], [j, k - j]]).pvalue for i, j, k in zip(a, c, n, strict=True)]
+    ratio, se = (a + 0.5) / (c + 0.5), np.sqrt(1 / (a + 0.5) + 1 / (c + 0.5) - 2 / (n + 1))
+    shown = {"estimate": ratio, "ci_lower": ratio * np.exp(-1.96 * se), "ci_upper": ratio * np.exp(1.96 * se)}
+    return {
+        "events1": a, "n1": n, "events2": c, "n2": n, "percent1": [f"{one:.1f}" for one in 100 * a / n],
+        "percent2": [f"{one:.1f}" for one in 100 * c / n], "p": [f"{one:.3f}" for one in p],
+        **{name: [f"{one:.2f}" for one in values] for name, values in shown.items()},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("make", [case_series, harms])
+def test_figures_that_follow_from_counts_are_no_evidence_of_copies(make):
+    """Small counts agree by chance, and so does all that is computed of them: at most 1 of 100 tables is accused."""
+    rng = np.random.default_rng(31)
+    accused = 0
+    for _ in range(100):
+        made = make(rng)
+        frame = pd.DataFrame({"study": [f"Author{i}" for i in range(len(made["percent1" if make is harms else "n"]))],
+                              **made})  # fmt: skip
+        accused += bool({"M080", "M081"} & {one.code for one in validate(frame)})
+    assert accused <= 1
+
+
+def test_what_follows_from_means_is_no_evidence_either():
+    row = {"mean1": 5, "sd1": 2, "n1": 20, "mean2": 4, "sd2": 2, "n2": 20, "p": "0.122", "estimate": "1.00",
+           "ci_lower": "-0.28", "ci_upper": "2.28"}  # fmt: skip
+    others = [{"study": f"Trial {n}", **row, "mean1": 5 + n, "n1": n} for n in range(21, 30)]
+    frame = pd.DataFrame([*({"study": name, **row} for name in ("Adams 2001", "Baker 2002")), *others])
+    assert codes(frame) == []
+    precise = frame.head(2).assign(mean1="5.23", sd1="2.11", mean2="4.18", sd2="2.46")
+    assert codes(precise) == [("M081", 3)]
+
+
+def test_effects_of_few_patients_agree_as_often_as_their_counts():
+    rng = np.random.default_rng(32)
+    accused = 0
+    for _ in range(60):
+        n = rng.choice([10, 20, 50, 200], rng.integers(6, 20))
+        a, c = rng.binomial(n, 0.15) + 0.5, rng.binomial(n, 0.4) + 0.5
+        ratio, spread = a / c, np.exp(1.96 * np.sqrt(1 / a + 1 / c - 2 / (n + 1)))
+        shown = {"estimate": ratio, "ci_lower": ratio / spread, "ci_upper": ratio * spread}
+        effects = {name: [f"{one:.2f}" for one in values] for name, values in shown.items()}
+        frame = pd.DataFrame({"study": [f"A{i}" for i in range(len(n))], "n1": n, "n2": n, **effects})
+        accused += "M081" in {one.code for one in validate(frame, "RR")}
+    assert accused <= 1
+
+
+def test_effects_with_an_interval_entered_twice():
+    one = ("0.74", "0.55", "1.00", "0.051")
+    rows = [("A", *one), ("B", "0.9", "0.7", "1.2", "0.4"), ("C", *one), ("D", "0.9", "0.7", "1.2", "0.4")]
+    frame = table(*rows, columns=("study", "estimate", "ci_lower", "ci_upper", "p"))
+    assert codes(frame) == [("M081", 4)]
+
+
+def test_a_year_in_front_does_not_name_a_study():
+    rows = [("2001 Smith", 3, 20, 0, 20), ("2001 Jones", 5, 22, 0, 20), ("2001", 4, 21, 0, 20)]
+    assert codes(table(*rows, columns=COUNTS)) == []
+    assert codes(table(rows[0], ("2001 Smith, 5 mg", 6, 23, 0, 20), columns=COUNTS)) == [("M080", 3)]
+
+
 def test_another_time_outcome_or_population_is_another_control():
     rows = [("Hall 2013", "7.1", "1.4", 28, *CONTROL), ("Hall 2013", "7.9", "1.5", 29, *CONTROL)]
     for column, values in (("timepoint", ["week 4", "week 8"]), ("population", ["ITT", "PP"])):
@@ -180,6 +254,18 @@ def test_designs_with_dependent_patients(design):
         assert codes(frame.assign(**{column: ["", "0.05", ""]})) == [("M086", 4)]
 
 
+@pytest.mark.parametrize(
+    "design",
+    ["parallel, not crossover", "individually randomised (no clusters)", "cross-over, first period only",
+     "non-clustered", "not a cross-over trial", "RCT; crossover was not permitted",
+     "crossover (data before crossover used)",
+     "randomised individually, not by cluster", "crossover trial, period 1"],
+)  # fmt: skip
+def test_designs_that_deny_it(design):
+    rows = [(name, i, 20 + i, 2, 31 + i) for i, name in enumerate("AB", start=1)]
+    assert codes(table(*rows, columns=COUNTS, design=["RCT", design])) == []
+
+
 def test_a_plain_table_without_labels_or_figures_has_nothing_to_find():
     frame = table((1, 20, 2, 21), (1, 20, 2, 22), columns=COUNTS[1:])
     assert codes(frame) == []
@@ -189,7 +275,6 @@ def test_a_plain_table_without_labels_or_figures_has_nothing_to_find():
 @pytest.mark.parametrize("name", ["bcg", "nielweise2007", "nielweise2008", "normand1999", "yusuf1985", "hackshaw1998"])
 def test_the_teaching_sets_are_clean(name):
     frame = m2.load_dataset(name)
-    frame.index += 2
     own = {"events1": "tpos", "n1": "tn", "events2": "cpos", "n2": "cn", "study": "author"} if name == "bcg" else {}
     assert [one for one in validate(frame, **own) if "M080" <= one.code <= "M089"] == []
 

@@ -1,3 +1,4 @@
+import os
 import re
 
 import pytest
@@ -77,7 +78,7 @@ def test_a_place_that_cannot_be_written_to(run, table, untouched, output, messag
 def test_a_folder_in_the_place_of_the_picture(run, folder, table):
     (folder / "fig.svg").mkdir()
     ended = run("forest", table(), "--measure", "RR", "--output", "fig.svg")
-    assert ended == (2, "", f"error: fig.svg cannot be written (Is a directory); {NO_PLACE}\n")
+    assert ended == (2, "", "error: fig.svg is no ordinary file; give the name of a file.\n")
     assert sorted(path.name for path in folder.iterdir()) == ["fig.svg", "trials.csv"]
 
 
@@ -95,3 +96,15 @@ def test_two_common_effects_are_one_too_many(run, table, untouched):
     ended = run("forest", "trials.csv", "--measure", "RR", "--model", "mantel_haenszel", "--common", "-o", "x.svg")
     message = "--common has no meaning with --model mantel_haenszel, which is one already; leave it out."
     assert ended == (2, "", f"error: {message}\n")
+
+
+def test_a_link_stays_a_link_and_a_pipe_is_no_place(run, table, folder):
+    name = table()
+    (folder / "there.svg").write_text("old")
+    (folder / "link.svg").symlink_to("there.svg")
+    assert run("forest", name, "--measure", "RR", "--output", "link.svg").status == 0
+    assert (folder / "link.svg").is_symlink()
+    assert (folder / "there.svg").read_text(encoding="utf-8").startswith("<?xml")
+    os.mkfifo(folder / "pipe.svg")
+    ended = run("forest", name, "--measure", "RR", "--output", "pipe.svg")
+    assert (ended.status, ended.err) == (2, "error: pipe.svg is no ordinary file; give the name of a file.\n")

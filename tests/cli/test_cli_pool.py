@@ -175,3 +175,14 @@ def test_a_hundred_thousand_rows(run, table):
     ended = run("pool", name, "--measure", "RR")
     assert (ended.status, ended.err) == (0, "")
     assert ended.out.startswith("Risk ratio, 100000 studies")
+
+
+def test_a_cell_cannot_command_the_terminal(run, table):
+    ended = run(
+        "pool", table("A\x1b]0;x\x07,0.1,0.04", "B,,0.05", "B2,0.3,0.05", header="study,yi,vi"), "--measure", "GEN"
+    )
+    assert "\x1b" not in ended.err
+    bad = run("pool", table("A\x1b]0;x\x07,z,0.04", header="study,yi,vi"), "--measure", "GEN")
+    assert bad.status == 1
+    assert "A\ufffd]0;x\ufffd: column 'yi' holds 'z'" in bad.err
+    assert "\x1b" not in run("validate", "trials.csv").out

@@ -279,7 +279,10 @@ def test_accepted_findings_are_told_apart(run, records, folder):
     assert told["M009"] == ""
     text = run("validate", "accepted.toml").out
     assert (
-        text.index("M009") < text.index("Accepted: ") < text.index("M067") < text.index("accepted: both were printed")
+        text.index("M009")
+        < text.index("Accepted: ")
+        < text.index("M067")
+        < text.index("accepted warning: both were printed")
     )
     assert text.endswith("0 errors, 1 warning, 0 notes (1 accepted)\n")
 

@@ -91,3 +91,13 @@ def test_a_table_needs_a_measure_and_has_no_analyses(run, table):
                                          "(see: metail2 measures).\n")  # fmt: skip
     ended = run("pool", table(), "--measure", "RR", "--analysis", "1.1")
     assert ended.err == "error: --analysis has no meaning for trials.csv, which is no review file; leave it out.\n"
+
+
+def test_an_arm_table_is_validated_as_one_row_a_study(run, table):
+    rows = ["A,drug,4,20", "A,placebo,25,19", "B,drug,9,50", "B,placebo,5,52"]
+    long = table(*rows, header="study,group,events,n")
+    ended = run("validate", long, "--measure", "RR", "--arm", "group", "--control", "placebo")
+    assert ended.status == 1
+    assert "M015" in ended.out
+    assert "trials.csv, row 2, A: column 'events2' is 25" in " ".join(ended.out.split())
+    assert "--arm has no meaning for il2" in run("validate", "il2", "--arm", "group").err

@@ -1,5 +1,6 @@
 """Counts from printed percentages: the trials, every candidate by brute force, refusals with their lists."""
 
+import re
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 
 import numpy as np
@@ -199,3 +200,15 @@ def test_a_total_needs_two_arms():
 def test_unknown_convention():
     with pytest.raises(UnknownChoice, match=r"Unknown convention 'round'\. Did you mean 'rounding'\?"):
         unique(events_from_percent("50", 2), "round")
+
+
+@pytest.mark.parametrize(
+    ("percent", "n", "decimals", "says"),
+    [
+        ("50", 10**16, None, "The number of people 10000000000000000 is more than 1,000,000"),
+        (50.0, 100, 10**16, "The number of decimals 10000000000000000 is more than 15"),
+    ],
+)
+def test_a_size_that_no_percentage_resolves_is_refused_at_once(percent, n, decimals, says):
+    with pytest.raises(EffectSizeError, match=f"^{re.escape(says)}"):
+        events_from_percent(percent, n, decimals)

@@ -101,12 +101,21 @@ def test_mid_p_agrees_with_whole_numbers():
     np.testing.assert_allclose(table_tests(*columns(TABLES))["Fisher mid-P"], expected, rtol=1e-9)
 
 
+def test_twice_the_smaller_tail_agrees_with_scipy():
+    expected = [
+        min(1.0, 2 * min(stats.fisher_exact(square(*table), alternative=side).pvalue for side in ("less", "greater")))
+        for table in TABLES
+    ]
+    np.testing.assert_allclose(table_tests(*columns(TABLES))["twice one-sided Fisher"], expected, rtol=1e-9)
+
+
 def test_fisher_does_not_depend_on_how_tables_are_put_into_parts(monkeypatch):
     whole = fisher(*columns(TABLES))
     monkeypatch.setattr("metail2.kernels.two_sample_tests._CHUNK", 7)
     parts = fisher(*columns(TABLES))
     np.testing.assert_array_equal(parts.exact, whole.exact)
     np.testing.assert_array_equal(parts.mid, whole.mid)
+    np.testing.assert_array_equal(parts.doubled, whole.doubled)
 
 
 def test_fisher_of_an_impossible_or_a_huge_table_is_missing():

@@ -88,9 +88,9 @@ def test_an_accepted_finding_stands_with_its_reason(build, add, outcome_toml):
     add(TWICE)
     folder = build(outcome_toml(), head=head("M067 one: both are printed & right"))
     page = (folder / "index.html").read_text(encoding="utf-8")
-    assert "Accepted: both are printed &amp; right" in page
+    assert "Accepted warning: both are printed &amp; right" in page
     assert "(1 accepted)" in page_of(folder)
-    assert page.index("<summary>Accepted (1)") < page.index("Accepted: both")
+    assert page.index("<summary>Accepted (1)") < page.index("Accepted warning: both")
     assert results_of(folder)["findings"][0]["accepted"] == "both are printed & right"
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.checks.definition import Finding, Hit, describe, finding, found
+from metail2.checks.definition import Finding, Hit, describe, finding, found, of_comparisons
 from metail2.checks.impossible import BOUND_OF_P
 from metail2.checks.view import Floats, View
 from metail2.checks.wide_views import arm_column, known_columns
@@ -18,6 +18,7 @@ from metail2.effects.compute import computed
 from metail2.effects.counts import ZeroCells
 from metail2.effects.definition import Measure
 from metail2.effects.effect_sizes import LARGEST
+from metail2.effects.measures import MEASURES
 from metail2.effects.reasons import undefined_reasons
 from metail2.errors import EffectSizeError
 from metail2.wording import listed, some
@@ -34,6 +35,12 @@ INFINITE = describe(
     help="""A cell holds inf or a number beyond what a computer can hold, as a division by zero in a spreadsheet or a
     slip in the exponent leaves behind. No effect can be computed from it. Give the printed figure, or leave the cell
     empty.""",
+)  # fmt: skip
+NO_LIMIT = describe(
+    "M029", "note", "an interval without an end",
+    help="""An estimate or a limit of its interval is printed as infinite, as programs do for exact intervals of a ratio
+    whose table has an empty cell. It is true as it is printed, but it tells no standard error, so the row has no effect
+    unless its counts are given. Nothing is to be corrected.""",
 )  # fmt: skip
 NO_LABEL = describe(
     "M003", "error", "a row without a study",
@@ -59,11 +66,11 @@ NOTHING = describe(
 )  # fmt: skip
 NO_EFFECT = describe(
     "M007", "warning", "an effect that cannot be computed",
-    help="""The effect of a row cannot be computed with its variance: a figure is missing and nothing printed beside it
+    help="""The effect of a row, or its variance, cannot be computed: a figure is missing and nothing printed beside it
     (a standard error, an interval, a median with its quartiles, a percentage, an estimate with its precision) can stand
-    for it; or all are there but the effect is not defined, as a ratio of means of opposite sign or a standardised
-    difference of two SDs of 0. The row stays in the table as NaN and is left out of a pool, with a warning. Look for
-    the missing figure. Rows in which an error was found are not named again.""",
+    for it; or all are there but one of the two is not defined, as a ratio of means of opposite sign or the variance of
+    a proportion of 0. What cannot be computed is NaN in the table, and the row is left out of a pool, with a warning.
+    Look for the missing figure. Rows in which an error was found are not named again.""",
 )  # fmt: skip
 LOOKALIKE = describe(
     "M008", "note", "a column that may be meant",
@@ -124,6 +131,8 @@ STANDS_FOR: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "events": (("percent",),),
 }
 """A quantity of an arm → sets of others, each of which it can be had from."""
+INTERVAL = ("estimate", "ci_lower", "ci_upper", "hr")
+"""What is printed as infinite where the interval has no end."""
 ESTIMATES = ("estimate", "yi", "mean_change", "hr", "log_hr")
 PRECISIONS = ("vi", "sei", "se", "p", "t", "ci_upper")
 
@@ -143,7 +152,7 @@ def reading_findings(table: pd.DataFrame, view: View, study: str | None) -> Iter
     Yields
     ------
     Finding
-        M001 to M006 and M008, and M021 for bounds of P.
+        M001 to M006 and M008.
     """
     with np.errstate(all="ignore"):
         for hit in (*_text(view), *_infinite(view)):
@@ -180,8 +189,8 @@ def _text(view: View) -> Iterator[Hit]:
             continue
         for at, form in zip(wrong.tolist(), forms, strict=True):
             text = view.text(at, quantity)
-            check = BOUND_OF_P if quantity == "p" and form == BOUND else TEXT
-            yield Hit(check, at, quantity, f"holds {_short(text)!r}, {_told(text, form)}")
+            if quantity != "p" or form != BOUND:  # which `_bounds_of_p` judges
+                yield Hit(TEXT, at, quantity, f"holds {_short(text)!r}, {_told(text, form)}")
 
 
 def _form(text: str) -> str:
@@ -208,8 +217,51 @@ def _short(text: str, most: int = 40) -> str:
 def _infinite(view: View) -> Iterator[Hit]:
     for quantity, cells in view.cells.items():
         for at in np.flatnonzero(np.isinf(cells.value)).tolist():
+            if quantity in INTERVAL and re.fullmatch(r"[+-]?(?i:inf|infinity)", view.text(at, quantity)):
+                yield Hit(NO_LIMIT, at, quantity, f"is {view.text(at, quantity)}, so that no standard error can be had "
+                          "from this interval; use the counts, if they are printed")  # fmt: skip
+                continue
             yield Hit(INFINITE, at, quantity, f"is {_short(view.text(at, quantity))}, which is not finite; give the "
                       "printed figure, or leave the cell empty")  # fmt: skip
+
+
+@of_comparisons
+def _bounds_of_p(view: View) -> Iterator[Hit]:
+    """Bounds of P in rows whose effect could be had from nothing but P."""
+    if "p" not in view:
+        return
+    cells = view.cells["p"]
+    texts = pd.Series(cells.printed, dtype=object).astype(str)
+    bounds = (cells.value == 0) | (np.isnan(cells.value) & texts.str.fullmatch(BOUND).to_numpy(dtype=bool))
+    ways = _ways_without_p(view) if bounds.any() else []
+    for at in np.flatnonzero(bounds).tolist():
+        if not _needs_p(view, ways, at):
+            continue
+        verb = "is" if cells.value[at] == 0 else "holds"
+        yield Hit(BOUND_OF_P, at, "p", (
+            f"{verb} {_short(view.text(at, 'p'))!r}, a bound, but this row's effect or its standard error could be had "
+            "from nothing but P; look for the exact P, the test statistic or the interval"
+        ))  # fmt: skip
+
+
+def _ways_without_p(view: View) -> list[tuple[str, ...]]:
+    """Sets of columns that an effect can be computed from and that the table has, or has substitutes for."""
+    measures = MEASURES.values() if view.measure is None else (view.measure,)
+    ways = dict.fromkeys(way for measure in measures for way in measure.family.columns if "p" not in way)
+    return [way for way in ways if all(name in view or _substitutes(view, name) for name in way)]
+
+
+def _needs_p(view: View, ways: list[tuple[str, ...]], at: int) -> bool:
+    """Whether a row has half an effect: an estimate without its precision, means without SDs, a direction."""
+    if any(all(_given(view, name, at) or _substitutes(view, name, at) for name in way) for way in ways):
+        return False
+    if all(_given(view, name, at) for name in ("mean_post", "sd_post", "mean_pre", "sd_pre")):
+        return False  # a correlation can be assumed
+    estimate = any(_given(view, name, at) for name in ESTIMATES)
+    if estimate and any(_given(view, name, at) for name in PRECISIONS if name != "p"):
+        return False
+    halves = (("mean1", "mean2"), ("mean_post", "mean_pre"), ("direction",))
+    return estimate or any(all(_given(view, name, at) for name in half) for half in halves)
 
 
 # ---------------------------------------------------------------- rows and columns
@@ -333,7 +385,10 @@ def _undefined(view: View, measure: Measure, names: tuple[str, ...], at: int) ->
         return ""
     too_far = "they are too large or too small, as after a slip in an exponent"
     reason = undefined_reasons(measure, inputs, ZeroCells(), yi, vi).get(0, too_far)
-    says = f"has figures ({figures}) from which no {measure.name} with its variance can be computed: {reason}"
+    lost = f"no {measure.name} can be computed"
+    if np.isfinite(yi).all() and not _too_far(yi, np.ones(1)).any():
+        lost = f"the {measure.name} can be computed, but not its variance"
+    says = f"has figures ({figures}) from which {lost}: {reason}"
     return f"{says}; check them, or choose another measure"
 
 

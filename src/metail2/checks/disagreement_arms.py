@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from metail2.checks.definition import Hit, describe, of_arms
+from metail2.checks.effect_scales import levels
 from metail2.checks.recomputed import figure, spread
 from metail2.checks.view import View
 from metail2.wording import number
@@ -26,10 +27,10 @@ SE_SD = describe(
 )  # fmt: skip
 MEAN_INTERVAL = describe(
     "M079", "warning", "an interval of a mean that does not follow from the SD",
-    help="""The half-width of the 95 % interval of a mean differs from 1.96·SD/√n and from that with t for 1.96 by more
-    than a tenth, all rounding allowed. Often a standard deviation is a standard error or the reverse, the limits are
-    quartiles, or n is that of another analysis. Correct it. Harmless for the interval of an adjusted or geometric mean.
-    Source: Cochrane Handbook, section 6.5.2.2.""",
+    help="""The half-width of the interval of a mean (of 95 %, or of the column level) differs from 1.96·SD/√n and from
+    that with t for 1.96 by more than a tenth, all rounding allowed. Often a standard deviation is a standard error or
+    the reverse, the limits are quartiles, or n is that of another analysis. Correct it. Harmless for the interval of an
+    adjusted or geometric mean. Source: Cochrane Handbook, section 6.5.2.2.""",
 )  # fmt: skip
 
 
@@ -65,12 +66,14 @@ def _intervals(view: View) -> Iterator[Hit]:
     lower, upper, root = figure(view, "mean_lower"), figure(view, "mean_upper"), np.sqrt(np.where(n > 1, n, np.nan))
     width, sd = upper - lower, spread(view, "sd", "se", n)
     apart = []
-    for q in (np.full(len(view), ndtri(0.975)), stdtrit(n - 1, 0.975)):
+    upper_tail = 0.5 + levels(view) / 2
+    t = stdtrit(n - 1, upper_tail)
+    for q in (ndtri(upper_tail), t):
         own = sd.over(root / (2 * q))
         apart.append(width.gap(own) > 0.1 * own.high)
     known = width.known & sd.known & (n > 1) & (view["mean_lower"] < view["mean_upper"])
     for at in map(int, np.flatnonzero(known & np.all(apart, axis=0))):
-        half = stdtrit(n[at] - 1, 0.975) * (sd.low[at] + sd.high[at]) / 2 / root[at]
+        half = t[at] * (sd.low[at] + sd.high[at]) / 2 / root[at]
         yield Hit(MEAN_INTERVAL, at, "mean_lower", (
             f"begins the interval {view.text(at, 'mean_lower')} to {view.text(at, 'mean_upper')}, but SD and n give "
             f"mean ± {number(float(half), 3)}; correct the limits, the SD or n"

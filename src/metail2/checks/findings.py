@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 
 import pandas as pd
 
+from metail2.checks.acceptance import Acceptance
 from metail2.checks.definition import CHECKS, SEVERITIES, Finding, describe, found
-from metail2.errors import RecordError
 
-ACCEPTED = re.compile(r"(?P<code>M\d{3})(?: (?P<study>[^:]+))?: *(?P<reason>.*\S) *")
 COLUMNS = tuple(entry.name for entry in fields(Finding))
 
 STALE = describe(
@@ -20,48 +18,6 @@ STALE = describe(
     help="""A report's accept list names a finding that the checks no longer make: the figure was corrected, or the
     code or the study is misspelt. Remove the entry, so that the list says only what is true.""",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """One entry of a report's accept list.
-
-    Attributes
-    ----------
-    code : str
-        Key of `CHECKS`.
-    study : str
-        Only findings of this study; empty for all.
-    reason : str
-        Why the finding may stand.
-    """
-
-    code: str
-    study: str
-    reason: str
-
-    @classmethod
-    def parse(cls, text: str) -> Acceptance:
-        """Read ``"M031 he2020: the reason"`` or ``"M031: the reason"``.
-
-        Raises
-        ------
-        RecordError
-            If the text does not have this form.
-        UnknownChoice
-            If there is no check of this code.
-        """
-        from metail2.checks.catalogue import CHECKS  # filled, which it is not while this module is being imported
-
-        match = ACCEPTED.fullmatch(text)
-        if match is None:
-            raise RecordError(f"accept holds {text!r}; write a code, a study and the reason: 'M031 he2020: …'.")
-        CHECKS[match["code"]]
-        return cls(match["code"], match["study"] or "", match["reason"])
-
-    def covers(self, finding: Finding) -> bool:
-        """Whether a finding is one that this entry accepts."""
-        return finding.code == self.code and self.study in ("", finding.study)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,10 +44,17 @@ class Findings(Sequence[Finding]):
             See `Acceptance.parse`.
         file : str
             Where the acceptances stand, for messages.
+
+        Raises
+        ------
+        RecordError
+            If an acceptance is no such text, or covers several errors without naming a row or column.
         """
         marked = list(dict.fromkeys(findings))
-        for entry in map(Acceptance.parse, accept):
+        studies = {finding.study for finding in marked}
+        for entry in (Acceptance.parse(text, studies) for text in accept):
             covered = [entry.covers(finding) for finding in marked]
+            entry.refuse_several_errors([finding for finding, hit in zip(marked, covered, strict=True) if hit])
             if not any(covered):
                 marked.append(found(STALE, _stale(entry), file=file, study=entry.study))
             marked = [
@@ -112,11 +75,16 @@ class Findings(Sequence[Finding]):
 
     @property
     def summary(self) -> str:
-        """How many are open of each severity, and how many accepted: "2 errors, 1 warning, 0 notes (1 accepted)"."""
+        """How many are open of each severity, and how many accepted: "2 errors, 1 warning, 0 notes (1 accepted)".
+
+        Accepted errors are told: "0 errors, 1 warning, 0 notes (3 accepted, of them 2 errors)".
+        """
         found = Counter(finding.severity for finding in self.open)
         counts = [f"{found[name]} {name}{'' if found[name] == 1 else 's'}" for name in SEVERITIES]
         accepted = len(self.entries) - len(self.open)
-        return ", ".join(counts) + (f" ({accepted} accepted)" if accepted else "")
+        errors = sum(finding.severity == "error" for finding in self.entries) - len(self.errors)
+        grave = f", of them {errors} error{'' if errors == 1 else 's'}" if errors else ""
+        return ", ".join(counts) + (f" ({accepted} accepted{grave})" if accepted else "")
 
     def frame(self) -> pd.DataFrame:
         """One row a finding; columns ``code severity file row study column message accepted``."""
@@ -134,7 +102,8 @@ class Findings(Sequence[Finding]):
 
 
 def _stale(entry: Acceptance) -> str:
-    return f"accepts {entry.code} ({CHECKS[entry.code].title}), which is not found; remove the entry from accept"
+    place = f" in {entry.place}" if entry.place else ""
+    return f"accepts {entry.code} ({CHECKS[entry.code].title}){place}, which is not found; remove the entry from accept"
 
 
 def _order(finding: Finding) -> tuple[int, str, str, int, str]:

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metail2.checks.definition import Check, Hit, describe, of_arms, of_comparisons
+from metail2.checks.labels import label_texts
 from metail2.checks.rounding import SLACK, Range, printed_range
 from metail2.checks.view import Floats, View, Whole
+from metail2.effects.measures import MEASURES
 from metail2.wording import MINUS, number
 
 Truths = NDArray[np.bool_]
@@ -41,10 +43,12 @@ WRONG_SIZE = describe(
     there are people. Correct the entry, or leave the row out if nobody was measured.""",
 )  # fmt: skip
 NOT_WHOLE = describe(
-    "M013", "error", "a count that is not whole",
+    "M013", "warning", "a count that is not whole",
     help="""Patients, events and the cells of a table are counted, so they are whole numbers. A fraction is often a
     percentage, a mean or a decimal point in the wrong column or place. Correct the entry. Harmless where counts were
-    adjusted on purpose, as for clusters (effective sample size): accept the finding with that reason.""",
+    adjusted on purpose: divided by a design effect, a control arm split among comparisons, 0.5 added to the cells
+    (which metail2 does by itself where a cell is 0). Silent in rows with an icc or a design_effect, and of a cluster
+    design.""",
 )  # fmt: skip
 NEGATIVE_COUNT = describe(
     "M014", "error", "a count below 0",
@@ -88,8 +92,9 @@ WRONG_P = describe(
 BOUND_OF_P = describe(
     "M021", "warning", "a P value that is a bound",
     help=f"""P = 0.000 is how programs print P < 0.0005, and "<0.001" or "ns" say only on which side of a bound P lies.
-    No effect can be had from it, because nothing is known but the bound. Look for the exact P, the test statistic or
-    the interval; else leave the cell empty. {HANDBOOK}""",
+    Told only where the effect of the row, or its standard error, could be had from nothing but P: a bound does not
+    suffice for it. The entry is right as it is printed. Look for the exact P, the test statistic or the interval.
+    {HANDBOOK}""",
 )  # fmt: skip
 DISORDER = describe(
     "M022", "error", "minimum, quartiles, median, mean or maximum out of order",
@@ -169,6 +174,22 @@ class Limit:
     advice: str = "correct the entry"
 
 
+MEASURED = {"r": "COR", "r2": "R2", "auc": "AUC", "alpha": "ARAW", "hr": "HR"}
+"""Printed quantity → the measure that it is an effect of."""
+
+
+def _bounds(quantity: str, bounds: tuple[float, float]) -> Limit:
+    lowest, highest = bounds
+    return Limit(OFF_SCALE, (), (quantity,), lambda x: (x < lowest) | (x > highest), _between(lowest, highest))
+
+
+def _between(lowest: float, highest: float) -> str:
+    low, high = (f"{end:.4g}".replace("-", MINUS) for end in (lowest, highest))
+    if np.isinf(highest):
+        return f"is never below {low}"
+    return f"is never above {high}" if np.isinf(lowest) else f"lies between {low} and {high}"
+
+
 LIMITS = (
     Limit(NEGATIVE_SPREAD, ("sd", "se"), SPREADS, lambda x: x < 0, "is never below 0"),
     Limit(ZERO_SPREAD, ("sd", "se"), SPREADS, lambda x: x == 0, "of 0 leaves no variation at all",
@@ -176,20 +197,18 @@ LIMITS = (
     Limit(WRONG_SIZE, ("n",), ("items", "scale_items", "predictors"), lambda x: x <= 0, "is at least 1"),
     Limit(WRONG_SIZE, ("n", "events"), COUNTED, lambda x: np.isfinite(x) & (x > MOST_PEOPLE),
           "is not above that of all people"),
-    Limit(NOT_WHOLE, ("n", "events"), (*COUNTED, "items", "predictors", "scale_items"),
-          lambda x: np.isfinite(x) & (x != np.round(x)), "is whole"),
+    Limit(NOT_WHOLE, ("n", "events"), COUNTED, lambda x: np.isfinite(x) & (x != np.round(x)), "is whole",
+          "correct the entry, unless it was adjusted on purpose"),
+    Limit(NOT_WHOLE, (), ("items", "predictors", "scale_items"), lambda x: np.isfinite(x) & (x != np.round(x)),
+          "is whole"),
     Limit(NEGATIVE_COUNT, ("events",), COUNTED, lambda x: x < 0, "is 0 or more"),
     Limit(PERCENT, ("percent",), (), lambda x: (x < 0) | (x > 100), "lies between 0 and 100"),
-    Limit(OFF_SCALE, (), ("r",), lambda x: np.abs(x) > 1, "lies between −1 and 1"),
-    Limit(OFF_SCALE, (), ("r2", "auc"), lambda x: (x < 0) | (x > 1), "lies between 0 and 1"),
-    Limit(OFF_SCALE, (), ("alpha",), lambda x: x > 1, "is at most 1"),
-    Limit(OFF_SCALE, (), ("hr", "f"), lambda x: x < 0, "is never below 0"),
+    *(_bounds(name, MEASURES[code].bounds) for name, code in MEASURED.items()),
+    Limit(OFF_SCALE, (), ("f",), lambda x: x < 0, "is never below 0"),
     Limit(OFF_SCALE, (), ("direction",), lambda x: np.abs(np.abs(x) - 1) > 0, "is 1 or −1, the sign of the effect"),
     Limit(OFF_SCALE, (), ("level",), lambda x: (x <= 0) | (x >= 1), "is a fraction between 0 and 1",
           "write 0.95 for 95 %"),
     Limit(WRONG_P, (), ("p",), lambda x: (x < 0) | (x > 1), "lies between 0 and 1"),
-    Limit(BOUND_OF_P, (), ("p",), lambda x: x == 0, "of 0 is a bound that was rounded",
-          "look for the exact P or the test statistic"),
     Limit(NO_VARIANCE, (), ("vi", "sei", "v"), lambda x: x <= 0, "is above 0"),
 )  # fmt: skip
 
@@ -199,9 +218,17 @@ def _beyond(view: View, limit: Limit, quantities: tuple[str, ...]) -> Iterator[H
     for quantity in quantities:
         if quantity in view:
             says = f"but {NOUNS.get(quantity, 'a count')} {limit.rule}; {limit.advice}"
-            printed = view.cells[quantity].printed != ""
-            for at in np.flatnonzero(limit.broken(view[quantity]) & printed).tolist():
+            asked = view.cells[quantity].printed != ""
+            if limit.check is NOT_WHOLE:
+                asked &= ~_adjusted(view)
+            for at in np.flatnonzero(limit.broken(view[quantity]) & asked).tolist():
                 yield Hit(limit.check, at, quantity, f"is {view.text(at, quantity)}, {says}")
+
+
+def _adjusted(view: View) -> Truths:
+    """Rows whose counts were divided by a design effect, as their columns say."""
+    designs = label_texts(view, ("design",))["design"].str.contains("(?i)cluster").to_numpy(dtype=bool)
+    return np.asarray((view["icc"] > 0) | (view["design_effect"] > 0) | designs)
 
 
 @of_arms
@@ -323,13 +350,6 @@ def _displayed_scale(view: View) -> Iterator[Hit]:
         for at in np.flatnonzero(view[quantity] == 0).tolist():
             says = f"is {view.text(at, quantity)}, but a ratio is above 0, so it was rounded; look for more decimals"
             yield Hit(ZERO_RATIO, at, quantity, says)
-
-
-def _between(lowest: float, highest: float) -> str:
-    low, high = (f"{end:.4g}".replace("-", MINUS) for end in (lowest, highest))
-    if np.isinf(highest):
-        return f"is never below {low}"
-    return f"is never above {high}" if np.isinf(lowest) else f"lies between {low} and {high}"
 
 
 # ---------------------------------------------------------------- order

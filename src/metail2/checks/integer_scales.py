@@ -27,27 +27,23 @@ LARGEST = 2**60
 MOST_TOTALS = 10_000
 """After so many totals that fit a mean, an SD that fits none of them is let pass."""
 
-PRINTS = """A figure may be rounded (a half up or to even) or cut off, so that x stands for all from half a unit of its
-last digit below to one unit above."""
+PRINTS = """Every value that is rounded or cut off to the printed digits is tried."""
 
 GRIM = describe(
     "M050", "warning", "a mean that no whole numbers give (GRIM)",
-    help=f"""The mean of n patients on a scale of whole numbers (averaged over the items of the scale, if there are
-    several) is a whole total divided by n times the number of items. No whole total prints as this mean. {PRINTS}
-    Tested only where the scale is declared to be one of whole numbers, by the column or the option scale_items (1 for a
-    whole score, also for a sum of items), and with power only where n times the items is below two thirds of 10 to the
-    number of decimals (66 for two); of means drawn at random 1 − 1.5·n·items/10^decimals are found. Most often n is not
-    the number of patients behind the mean: look for missing values. Else the mean is misread. Harmless where the mean
-    is adjusted (least squares), imputed or weighted. Source: Brown NJL, Heathers JAJ (2017). Social Psychological and
-    Personality Science 8:363–369.""",
+    help=f"""The mean of n patients on a scale of whole numbers is a whole total divided by n (times the items that the
+    scale averages). No whole total prints as this mean. {PRINTS} Tested only where a column or the option scale_items
+    says so (1 for a whole score or a sum of items); with two decimals and n times the items below 66 it has power. Most
+    often n is not the number of patients behind the mean. Harmless where the mean is adjusted, imputed or weighted.
+    Source: Brown NJL, Heathers JAJ (2017). Social Psychological and Personality Science 8:363–369.""",
 )  # fmt: skip
 GRIMMER = describe(
     "M051", "warning", "an SD that no whole numbers give (GRIMMER)",
-    help=f"""No n whole numbers with this mean have this SD (with n − 1). Their total T and their sum of squares Q are
-    whole, Q is odd if T is, and at least what the most even distribution of T has; for five numbers or more every such
-    Q occurs, for fewer the exact conditions are used. {PRINTS} Tested where M050 is, and if the mean passes it. Most
-    often n is not the number of patients behind the SD, or the SD is a standard error. Harmless where the SD is pooled,
-    adjusted or with n. Source: Anaya J (2016). PeerJ Preprints 4:e2400v1; Allard A (2018), analytic GRIMMER.""",
+    help=f"""No n whole numbers with this mean have this SD (with n − 1): their total and their sum of squares are whole
+    and both odd or both even, and the squares sum to enough. {PRINTS} Tested where M050 is, and if the mean passes it.
+    Most often n is not the number of patients behind the SD, or the SD is a standard error. Harmless where the SD is
+    pooled, adjusted or with n. Source: Anaya J (2016). PeerJ Preprints 4:e2400v1; Allard A (2018), analytic
+    GRIMMER.""",
 )  # fmt: skip
 PERCENT = describe(
     "M052", "warning", "a percentage that no number of patients gives",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from metail2.checks.view import View
 from metail2.wording import number
 
@@ -22,6 +24,16 @@ def p_text(view: View, at: int) -> str:
     """Write a P value as printed: "P = 0.036", "P < 0.001"."""
     printed = view.text(at, "p").replace("=", "").strip()
     return f"P {printed[0]} {printed[1:].strip()}" if printed[0] in "<>≤≥" else f"P = {printed}"
+
+
+def interval(view: View, at: int) -> str:
+    """Write an interval as printed: "0.90 to 2.51"."""
+    return f"{view.text(at, 'ci_lower')} to {view.text(at, 'ci_upper')}"
+
+
+def level_too(view: View, at: int) -> str:
+    """Name the level of an interval as what else may be wrong, where the table does not give it."""
+    return ", and whether the interval is of 95 % (column level)" if np.isnan(view["level"][at]) else ""
 
 
 def p_number(value: float) -> str:

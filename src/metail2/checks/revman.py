@@ -18,6 +18,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from metail2.effects.effect_sizes import LARGEST
 from metail2.kernels.heterogeneity import heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import TESTS, chi2_upper, wald
 from metail2.kernels.tables import MANTEL_HAENSZEL, hypergeometric_variance
@@ -165,7 +166,8 @@ def compute_effects(kind: str, columns: Columns, way: Way) -> Effects:
         else:
             yi, vi = _of_means(columns, way.measure) if kind == "continuous" else _given(columns)
             sums = np.empty((4, len(yi)))
-    known = np.isfinite(yi) & np.isfinite(vi) & (vi > 0)
+    # as in EffectSizes: with larger figures (1e308 patients) nothing can be computed
+    known = (np.abs(yi) <= LARGEST) & (vi <= LARGEST) & (vi >= 1 / LARGEST)
     return Effects(np.where(known, yi, NAN), np.where(known, vi, NAN), sums)
 
 

@@ -8,10 +8,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from metail2.checks.definition import Check, Finding, describe, found
+from metail2.checks.impossible import REVERSED
 from metail2.checks.revman import Way
+from metail2.checks.stored_figures import file_column
 from metail2.checks.stored_ways import Comparison, Difference, Total, way_of_studies, way_of_totals
+from metail2.records.reviews.impossible import impossible_reasons
 from metail2.records.reviews.review import Analysis, Review
-from metail2.wording import TAU2_NAMES, TEST_NAMES, listed
+from metail2.wording import MINUS, TAU2_NAMES, TEST_NAMES, listed
 
 STUDY = describe(
     "M100", "warning", "a stored study result differs",
@@ -54,8 +57,9 @@ WEIGHT = describe(
 )  # fmt: skip
 SKIPPED = describe(
     "M106", "note", "stored results were not recomputed",
-    help="""The file stores pooled results, but names a method, model, estimator or interval that is not known here, so
-    they were not compared. Check them by the program that made them.""",
+    help="""The file stores results that were not compared, because it names a measure, method, model, estimator or
+    interval that is not known here, or because a study has figures that cannot be. Check them by the program that made
+    them, or correct the figures, which other findings name, and check again.""",
 )  # fmt: skip
 EXCLUDED = describe(
     "M107", "note", "a study left out of the totals",
@@ -84,8 +88,8 @@ def stored_differences(review: Review) -> list[Finding]:
     -------
     list of Finding
         M100 a study's effect or interval, M101 a pooled result, M102 a label, M103 heterogeneity, M105 weights; also
-        M104 studies that count twice in a total, M106 results that could not be recomputed, M107 studies left out. Each
-        difference names both numbers.
+        M017 a stored interval in reverse order, M104 studies that count twice in a total, M106 results that could not
+        be recomputed, M107 studies left out. Each difference names both numbers.
 
     Notes
     -----
@@ -106,8 +110,10 @@ def _of_analysis(review: Review, analysis: Analysis) -> Iterator[Finding]:
     work = Comparison(review, analysis)
     ways = way_of_studies(work)
     yield from _label_of_studies(work, ways[0])
+    yield from _reversed(work)
     for at, differences in work.of_studies(ways[0]).items():
         yield _of_study(STUDY, work, at, differences, "the figures of the study give")
+    yield from _spoilt_studies(work)
     yield from _excluded(work)
     yield from _twice(work)
     yield from _of_totals(work, ways)
@@ -115,6 +121,7 @@ def _of_analysis(review: Review, analysis: Analysis) -> Iterator[Finding]:
 
 def _of_totals(work: Comparison, ways: Sequence[Way]) -> Iterator[Finding]:
     settings = work.analysis.settings
+    yield from _spoilt_totals(work)
     if not work.totals:
         return
     parts = {
@@ -144,7 +151,7 @@ def _of_study(check: Check, work: Comparison, at: int, differences: Sequence[Dif
     table = work.analysis.table
     return found(
         check, _says(work, differences, source), file=work.analysis.file, row=int(table.index[at]),
-        study=str(table["study"].iloc[at]), column=_column(work, differences[0].name),
+        study=str(table["study"].iloc[at]), column=differences[0].name,
     )  # fmt: skip
 
 
@@ -154,21 +161,21 @@ def _of_total(check: Check, work: Comparison, total: Total, differences: Sequenc
         source = f"the studies of subgroup {group!r} give" if group else "the studies give"
         yield found(
             check, _says(work, differences, source), file=str(total.stored["file"]), row=total.row,
-            column=_column(work, differences[0].name),
+            column=differences[0].name,
         )  # fmt: skip
 
 
-def _column(work: Comparison, figure: str) -> str:
-    return work.review.columns.get(figure, figure)
+def _cause(work: Comparison, at: int) -> str:
+    return str(impossible_reasons(work.analysis.table.iloc[[at]])[0])
 
 
 def _says(work: Comparison, differences: Sequence[Difference], source: str) -> str:
     """Both numbers of every difference; the sentence goes on after the name of the first one's column."""
     first, *rest = differences
     stored, given = _numbers(first)
-    more = [f"{_column(work, entry.name)!r} {' and not '.join(_numbers(entry))}" for entry in rest]
+    more = [f"{file_column(work.review, entry.name)} {' and not '.join(_numbers(entry))}" for entry in rest]
     also = f"; likewise {listed(more)}" if more else ""
-    return f"holds {stored} in analysis {work.analysis.number}, but {source} {given}{also}; find out which is right"
+    return f"({_about(work, first.name)}) holds {stored}, but {source} {given}{also}; find out which is right"
 
 
 def _numbers(entry: Difference) -> tuple[str, str]:
@@ -239,17 +246,72 @@ def _excluded(work: Comparison) -> Iterator[Finding]:
 
 def _twice(work: Comparison) -> Iterator[Finding]:
     analysis = work.analysis
-    if not any(total.stored["subgroup"] == "" for total in work.totals):
+    if not work.has_overall:
         return
     used = analysis.table[analysis.table["state"] == "used"]
     for study, rows in used.groupby("study", sort=False):
-        if len(rows) > 1:
+        if rows["subgroup"].nunique() > 1:  # twice in one subgroup is told by the checks of its figures
             says = (
                 f"counts {len(rows)} times in the total of analysis {analysis.number}, by the subgroups "
                 f"{listed(list(rows['subgroup']))} (rows {listed([str(row) for row in rows.index])}); unless these "
                 "hold different patients, keep one of them or combine them"
             )
             yield found(TWICE, says, file=analysis.file, row=int(rows.index[0]), study=str(study))
+
+
+# ---------------------------------------------------------------- what cannot be
+
+
+def _spoilt_studies(work: Comparison) -> Iterator[Finding]:
+    """Stored results of studies from whose figures nothing can be recomputed."""
+    table = work.analysis.table
+    for at in np.flatnonzero(work.impossible & np.isfinite(work.stored[:, 0])).tolist():
+        says = (
+            f"({_about(work, 'effect')}) was not recomputed, because {_cause(work, at)}; correct the figures and "
+            "check again"
+        )
+        yield found(
+            SKIPPED, says, file=work.analysis.file, row=int(table.index[at]), study=str(table["study"].iloc[at]),
+            column="effect",
+        )  # fmt: skip
+
+
+def _spoilt_totals(work: Comparison) -> Iterator[Finding]:
+    table = work.analysis.table
+    for total in work.stored_totals:
+        faulty = np.flatnonzero(work.faulty_rows(total)).tolist()
+        if faulty:
+            causes = listed(
+                [f"{_cause(work, at)} in {table['study'].iloc[at]} (row {table.index[at]})" for at in faulty]
+            )
+            group = str(total.stored["subgroup"])
+            what = f"the total of subgroup {group!r}" if group else "the total"
+            says = f"({_about(work, 'effect')}), {what}, was not recomputed, because {causes}; correct the figures"
+            yield found(SKIPPED, says, file=str(total.stored["file"]), row=total.row, column="effect")
+
+
+def _reversed(work: Comparison) -> Iterator[Finding]:
+    """Stored intervals whose lower limit lies above the upper one."""
+    analysis = work.analysis
+    rows = [(analysis.file, at, str(row["study"]), row) for at, row in analysis.table.iterrows()]
+    rows += [(str(row["file"]), at, "", row) for at, row in analysis.totals.iterrows()]
+    for file, at, study, row in rows:
+        if row["ci_lower"] > row["ci_upper"]:
+            says = (
+                f"({_about(work, 'ci_lower')}) is {_shown(row['ci_lower'])}, above the upper limit "
+                f"{_shown(row['ci_upper'])} ({file_column(work.review, 'ci_upper')}); exchange or correct them"
+            )
+            yield found(REVERSED, says, file=file, row=int(str(at)), study=study, column="ci_lower")
+
+
+def _about(work: Comparison, figure: str) -> str:
+    """What the file calls a figure, and which analysis it is of."""
+    column = work.review.columns.get(figure, "")
+    return ", ".join(filter(None, (column, f"analysis {work.analysis.number}")))
+
+
+def _shown(value: float) -> str:
+    return f"{value:.6g}".replace("-", MINUS)
 
 
 def _unknown(analysis: Analysis, what: str) -> Finding:

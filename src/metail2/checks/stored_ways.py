@@ -81,13 +81,35 @@ class Comparison:
         return self.analysis.table[list(ESTIMATE)].to_numpy(dtype=float)
 
     @cached_property
+    def impossible(self) -> Mask:
+        """Studies whose figures cannot be, so that nothing can be recomputed from them."""
+        return (self.analysis.table["state"] == "impossible").to_numpy()
+
+    @cached_property
     def totals(self) -> list[Total]:
+        """The stored pooled results that can be recomputed: none of their studies is impossible."""
+        return [total for total in self.stored_totals if not self.faulty_rows(total).any()]
+
+    def faulty_rows(self, total: Total) -> Mask:
+        """Studies that a stored total counts (by weight, or having an effect) and whose figures cannot be."""
+        weighted = self.analysis.table["weight"].to_numpy(dtype=float) > 0
+        shown = np.isfinite(self.stored[:, 0])
+        counted = weighted if weighted.any() else shown if shown.any() else True
+        return total.rows & self.impossible & counted
+
+    @cached_property
+    def stored_totals(self) -> list[Total]:
         """The stored pooled results that hold an estimate."""
         return [
             Total(int(str(row)), stored, self.rows_of(str(stored["subgroup"])))
             for row, stored in self.analysis.totals.iterrows()
             if np.isfinite(stored["effect"])
         ]
+
+    @property
+    def has_overall(self) -> bool:
+        """Whether the file stores a total of all studies."""
+        return any(total.stored["subgroup"] == "" for total in self.stored_totals)
 
     def rows_of(self, subgroup: str) -> Mask:
         """Rows of a subgroup; of all studies for an empty name."""
@@ -118,7 +140,8 @@ class Comparison:
         given = way.show(np.array([effects.yi, effects.yi - half, effects.yi + half])).T
         found = {}
         for at, (stored, values) in enumerate(zip(self.stored, given, strict=True)):
-            if np.isfinite(stored[0]) or self.analysis.table["state"].iloc[at] == "used":
+            state = self.analysis.table["state"].iloc[at]
+            if state == "used" or (np.isfinite(stored[0]) and state != "impossible"):
                 entries = zip(ESTIMATE, stored, [[value] for value in values], strict=True)
                 found[at] = self._unequal(entries, way, (stored[1], stored[2]))
         return {at: differences for at, differences in found.items() if differences}
@@ -139,9 +162,10 @@ class Comparison:
     def of_weights(self, way: Way) -> dict[int, Difference]:
         """Stored weights that are not the studies' shares of the total (of their subgroup where there is none)."""
         stored = self.analysis.table["weight"].to_numpy(dtype=float)
-        overall = [total for total in self.totals if total.stored["subgroup"] == ""]
         found: dict[int, Difference] = {}
-        for total in overall or self.totals:
+        for total in self.totals:
+            if self.has_overall and total.stored["subgroup"] != "":
+                continue
             pooled, mask = self.pool(way, total.rows)
             if pooled is None or not np.nansum(stored[mask]) > 0:
                 continue
@@ -170,11 +194,18 @@ class Comparison:
         interval: tuple[float, float] = (NAN, NAN),
         se: float = NAN,
     ) -> list[Difference]:
-        """Which stored figures are none of those given for them; interval and SE say what is a small difference."""
+        """Which stored figures are none of those given for them; interval and SE say what is a small difference.
+
+        The limits of an interval in reverse order are a finding of their own.
+        """
+        told = ESTIMATE[1:] if interval[0] > interval[1] else ()
         return [
             Difference(name, stored, given[0])
             for name, stored, given in entries
-            if not any(self._same(name, stored, value, self._floor(name, stored, way, interval, se)) for value in given)
+            if name not in told
+            and not any(
+                self._same(name, stored, value, self._floor(name, stored, way, interval, se)) for value in given
+            )
         ]
 
     def _same(self, name: str, stored: float, given: float, floor: float) -> bool:

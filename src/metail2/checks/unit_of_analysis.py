@@ -11,8 +11,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.checks.definition import Finding, Hit, describe, found, of_tables
+from metail2.checks.designs import SIZES_ADJUSTED, correlation_given, of_dependent_patients
 from metail2.checks.labels import label_texts, record_file, row_of
-from metail2.checks.view import View, Whole
+from metail2.checks.view import Floats, View, Whole
 from metail2.checks.wide_views import ARM_QUANTITIES, arm_column
 from metail2.records.trial_records import TrialRecords
 from metail2.wording import listed, some
@@ -26,11 +27,20 @@ ARMS = {"2": "control arm", "1": "first arm"}
 CELLS = {"1": ("a", "b"), "2": ("c", "d")}
 POOL = ("outcome", "timepoint", "population")
 FACTS = ("study", *POOL, "row_arm", "cohort")
-CLUSTERED = r"(?i)cluster|group[- ]randomi[sz]ed|cross-?over|split[- ]mouth"
-UP_TO_YEAR = re.compile(r".*?(?<!\d)(?:19|20)\d\d(?!\d)")
+UP_TO_YEAR = re.compile(r"[^a-zA-Z]*[^\W\d_].*?(?<!\d)(?:19|20)\d\d(?!\d)")
+"""A year tells studies of one author apart; one in front of the author does not name a study."""
 NO_DIGIT = re.compile(r"\D")
 UP_TO_MARK = re.compile(r"[^(,;:]+")
-CORRELATIONS = ("icc", "design_effect", "r")
+EVENTS = re.compile(r"events[12]?|[abcd]")
+COUNTED = re.compile(rf"{EVENTS.pattern}|(?:n|time)[12]?")
+TIMES = "(?:[12]|_post|_pre|_change)"
+MEANS = re.compile(rf"mean{TIMES}?")
+SDS = re.compile(rf"sd{TIMES}?")
+STANDARD_ERRORS = re.compile(f"se{TIMES}")
+SIZES = re.compile("n[12]?")
+MEASURED = re.compile(rf"{MEANS.pattern}|{SDS.pattern}|{SIZES.pattern}")
+ANY = re.compile(".*")
+"""Columns that the other figures of a row follow from; standard errors tell nothing beside SDs."""
 TELLING = ("mean", "median", "value", "events", "percent", "estimate", "fold")
 HANDBOOK = "Source: Cochrane Handbook for Systematic Reviews of Interventions, version 6, chapters 6.2 and 23."
 
@@ -40,7 +50,8 @@ SHARED_CONTROL = describe(
     or because a study stands under two names. Pooled as if independent, the patients of that arm count twice and the
     interval is too narrow. Found where all printed figures of the arm agree in two rows of one outcome and time, if the
     labels name the same study (up to the year) or the figures hold more digits than chance explains: more than
-    {FEWEST_DIGITS} + 2·log10(rows), zeros at the end of whole numbers apart. Combine the treatment arms, split the
+    {FEWEST_DIGITS} + 2·log10(rows), zeros at the end of whole numbers and figures that follow from counts, or from
+    means, SDs and sizes, apart. Combine the treatment arms, split the
     control among them, or keep the comparisons apart with their covariance. Harmless if two studies happen to print the
     same figures. {HANDBOOK}""",
 )  # fmt: skip
@@ -48,8 +59,11 @@ SAME_FIGURES = describe(
     "M081", "warning", "the same figures in two rows",
     help=f"""Every figure of a row stands in an earlier row too: a study entered twice, under one name or two, or
     figures copied into the wrong row. Found where the rows name the same study or hold more than {FEWEST_DIGITS} +
-    2·log10(rows) digits. Remove one of the rows or correct it. Harmless if two small studies happen to have had the
-    same results. Source: Tramèr MR et al., BMJ 1997;315:635–640 (covert duplicate publication).""",
+    2·log10(rows) digits. Percentages, effects, intervals and P values follow from counts, or from means, SDs and
+    sizes, so that only the digits of these count where they are there; else those of the effect and of one limit or
+    standard error, with one digit for each other figure. Remove one of the rows or correct it. Harmless if two
+    small studies happen to have had the same results. Source: Tramèr MR et al., BMJ 1997;315:635–640 (covert
+    duplicate publication).""",
 )  # fmt: skip
 STUDY_TWICE = describe(
     "M082", "warning", "one study in several rows",
@@ -78,10 +92,10 @@ CLUSTERS = describe(
     "M086", "warning", "cluster or crossover design without a correlation",
     help=f"""In a cluster-randomised trial patients of one cluster resemble each other; in a crossover or split-mouth
     trial one patient gives both values. Analysed as if patients were independent, the interval is wrong: too narrow for
-    clusters, too wide for crossovers. Found where the column design names such a design and no column icc,
-    design_effect or r holds a number for that row. Divide the sizes of a cluster trial by 1 + (m − 1)·ICC, or take the
-    authors' adjusted estimate; take the paired difference of a crossover. Harmless if the figures are adjusted
-    already: accept the finding with that reason. {HANDBOOK}""",
+    clusters, too wide for crossovers. Found where the column design names such a design (and does not deny it, or say
+    that only the first period counts) and no column icc, design_effect or r holds a number for that row. Divide the
+    sizes of a cluster trial by 1 + (m − 1)·ICC, or take the authors' adjusted estimate; take the paired difference of a
+    crossover. Harmless if the figures are adjusted already: accept the finding with that reason. {HANDBOOK}""",
 )  # fmt: skip
 SEVERAL_ARMS = describe(
     "M087", "note", "several arms against one control",
@@ -177,8 +191,7 @@ def _clusters(view: View) -> Iterator[Hit]:
     if "design" not in view.labels:
         return
     design = label_texts(view, ("design",))["design"]
-    known = np.any([np.isfinite(view[name]) for name in CORRELATIONS], axis=0)
-    for at in np.flatnonzero(design.str.contains(CLUSTERED) & ~known):
+    for at in np.flatnonzero(of_dependent_patients(design) & ~correlation_given(view, (*SIZES_ADJUSTED, "r"))):
         yield Hit(CLUSTERS, int(at), "", _without_correlation(design.iloc[at]))
 
 
@@ -226,12 +239,36 @@ def _first(keys: Sequence[Hashable], among: Truths) -> Whole:
     return first
 
 
-def _digits(view: View, quantities: Sequence[str]) -> Whole:
-    """How many telling digits the figures of each row hold: without zeros at the front, or behind whole numbers."""
-    total = np.zeros(len(view), dtype=np.int64)
-    for name in quantities:
-        total += np.array([_telling(text) for text in view.cells[name].printed], dtype=np.int64)
-    return total
+def _digits(view: View, quantities: Sequence[str]) -> Floats:
+    """How many telling digits each row holds, without those of figures that follow from others; shape (k,).
+
+    Where there are counts only theirs tell, else those of means, SDs (or standard errors) and sizes. Of an effect, the
+    effect and one of the figures of its precision tell, and each other figure one digit, for it is not quite free.
+    Beside sizes it tells no more than counts would.
+    """
+    digits = {name: np.array([_telling(text) for text in view.cells[name].printed]) for name in quantities}
+    none = np.zeros((2, len(view)), dtype=np.int64)
+
+    def stack(pattern: re.Pattern[str]) -> Whole:
+        return np.vstack([none, *(own for name, own in digits.items() if pattern.fullmatch(name))])
+
+    effects = np.sort(stack(ANY), axis=0)
+    alone = effects[-2:].sum(axis=0) + (effects[:-2] > 0).sum(axis=0)
+    spreads = np.where(stack(SDS).any(axis=0), 0, stack(STANDARD_ERRORS).sum(axis=0))
+    measured = stack(MEASURED).sum(axis=0) + spreads
+    found = np.where(stack(MEANS).any(axis=0), measured, np.fmin(alone, _digits_of_counts(view, stack(SIZES))))
+    return np.asarray(np.where(stack(EVENTS).any(axis=0), stack(COUNTED).sum(axis=0), found))
+
+
+def _digits_of_counts(view: View, sizes: Whole) -> Floats:
+    """Return the digits that sizes and counts up to them can hold, which an effect of counts cannot exceed; or NaN."""
+    if view.measure is not None and view.measure.family.name not in ("two_by_two", "proportion"):
+        return np.full(len(view), np.nan)
+    totals = [np.log10(np.where(view[name] > 0, view[name], np.nan)) for name in ("n", "n1", "n2")]
+    counts = np.nansum(totals, axis=0)
+    # arms of one size were planned so: the second tells nothing new
+    told = np.where(view["n1"] == view["n2"], sizes.max(axis=0), sizes.sum(axis=0))
+    return np.asarray(np.where(counts > 0, told + counts, np.nan))
 
 
 def _telling(printed: str) -> int:
@@ -279,7 +316,7 @@ def record_unit_findings(records: TrialRecords) -> Iterator[Finding]:
 
 def _record_designs(records: TrialRecords) -> Iterator[Finding]:
     studies = records.studies
-    for study in studies[studies["design"].str.contains(CLUSTERED)].to_dict("records"):
+    for study in studies[of_dependent_patients(studies["design"])].to_dict("records"):
         says = _without_correlation(str(study["design"]))
         yield found(CLUSTERS, says, file=record_file(records, "studies"), study=str(study["study_id"]))
 

@@ -12,7 +12,10 @@ from metail2.checks.catalogue import ARM_FINDERS, COMPARISON_FINDERS, TABLE_FIND
 from metail2.checks.cells import reading_findings, uncomputed
 from metail2.checks.definition import Finder, Finding, finding
 from metail2.checks.findings import Findings
+from metail2.checks.impossible import OFF_SCALE
 from metail2.checks.record_views import record_arms, record_comparisons, record_findings
+from metail2.checks.relevant import relevant
+from metail2.checks.stored_figures import in_review, measure_of, tables_of
 from metail2.checks.stored_results import stored_differences
 from metail2.checks.view import Cells, Floats, Texts, View
 from metail2.checks.wide_views import arms, cells_of, comparisons, known_columns, rows_of
@@ -21,17 +24,15 @@ from metail2.effects.counts import Problem, ZeroCells
 from metail2.effects.measures import MEASURES, Measure
 from metail2.errors import EffectSizeError, UnknownChoice
 from metail2.records.reviews.review import Review
+from metail2.records.study_table import ROW
 from metail2.records.trial_records import TrialRecords
 
 LABELS = ("outcome", "timepoint", "population", "unit", "cohort", "design", "scale_direction", "score",
           "unit_kind", "dose_unit")  # fmt: skip
 """Columns of a plain table that say what its figures are; checks read them where they are there."""
 
-STORED = ("state", "effect", "ci_lower", "ci_upper", "weight")
-"""Columns of a review's study rows that say what its program made of them."""
-
-MOST_UNCOMPUTED = 100
-"""After so many rows that a measure refuses one by one, the effects are not recomputed."""
+OF_SCALE = ("M068", "M069", "M070", "M072", "M073", "M074", "M075", "M076")
+"""Disagreements of a printed effect with other figures, which it has with all of them if its scale is wrong."""
 
 
 def validate(
@@ -46,7 +47,13 @@ def validate(
 ) -> Findings:
     """Look for what is impossible, suspect or in disagreement before anything is pooled.
 
-    Nothing is changed, left out or mended: every finding is for a person to decide.
+    Nothing is changed, left out or mended: every finding is for a person to decide. A known column is read where the
+    table also has what it is used with (``level`` beside an interval, ``vi`` beside ``yi``); one that is named in
+    `columns`, or that the measure is computed from, always is.
+
+    Rows count as in a spreadsheet with its header in row 1, so that the label i of an index of whole numbers, which
+    starts at 0, is row i + 2, also after rows were left out or sorted (``df.dropna()``). An index with the name
+    ``row``, as `read_table` gives it, holds the rows themselves; with any other index the rows count from 2.
 
     Parameters
     ----------
@@ -59,8 +66,8 @@ def validate(
     study : str, optional
         Column of study labels; by default a column called ``study``, else "row 2" …
     scale_items : int, optional
-        All means are of scores averaged over this many items with whole numbers (1: a whole score, or a sum of items),
-        so that GRIM and GRIMMER apply; a column ``scale_items`` says it for each row.
+        Every mean is of a score that is averaged over this many items with whole numbers (1: a score that is whole,
+        such as a sum of items), so that GRIM and GRIMMER apply; a column ``scale_items`` says it for each row.
     accept : iterable of str
         Findings that may stand, each with its reason: ``"M031 he2020: the reason"``.
     file : str
@@ -101,7 +108,7 @@ def _of_table(
 ) -> list[Finding]:
     """Run the checks over a table with one row a study (or an arm)."""
     chosen = None if measure is None else MEASURES[measure]
-    cells = cells_of(data, _names(data, chosen, columns))
+    cells = relevant(cells_of(data, _names(data, chosen, columns)), columns, chosen, "design" in data.columns)
     labels = _labels(data, study)
     per_arm = arms(file, cells, labels, chosen, options)
     whole = comparisons(file, cells, labels, chosen, options)
@@ -114,20 +121,25 @@ def _of_table(
 def _of_analyses(review: Review) -> Iterator[Finding]:
     """Check the figures of each analysis of a review; what it says is not estimable is no fault."""
     for analysis in review.analyses:
-        used = analysis.table[analysis.table["state"] == "used"].drop(columns=list(STORED))
-        figures = used.rename(columns={"yi": "log_hr", "sei": "se"}) if analysis.settings.measure == "HR" else used
-        # one study may stand in several subgroups, which M104 judges
-        for _, rows in figures.groupby("subgroup", sort=False):
-            table = rows.drop(columns=["subgroup"])
-            code = "HR" if analysis.kind == "o_minus_e" else analysis.settings.measure
-            yield from _of_table(table, code, None, {}, {}, f"{analysis.file}, {analysis.number}")
+        measure, columns = measure_of(analysis)
+        for table in tables_of(analysis):
+            found = _of_table(table.rename_axis(ROW), measure, None, columns, {}, analysis.file)
+            yield from (in_review(review, analysis, finding) for finding in found)
 
 
 def _hits(per_arm: View, whole: View) -> tuple[list[Finding], View]:
     """Run the finders; effects are recomputed from the rows in which no arm is impossible."""
     found = list(_found(ARM_FINDERS, per_arm))
     ready = replace(whole, computed=_recomputed(whole, _faulty(found)))
-    return [*found, *_found(COMPARISON_FINDERS, ready)], ready
+    return [*found, *_of_one_cause(list(_found(COMPARISON_FINDERS, ready)), whole)], ready
+
+
+def _of_one_cause(found: list[Finding], whole: View) -> list[Finding]:
+    """Leave out what follows from an estimate off its scale: that it agrees with no other figure either."""
+    printed = {str(name) for quantity in ("estimate", "hr") if quantity in whole
+               for name in whole.cells[quantity].column}  # fmt: skip
+    off = {one.row for one in found if one.code == OFF_SCALE.code and one.column in printed}
+    return [one for one in found if not (one.row in off and one.code in OF_SCALE)]
 
 
 def _faulty(found: Iterable[Finding]) -> set[int]:
@@ -183,19 +195,21 @@ def _recomputed(view: View, impossible: set[int]) -> dict[str, Floats]:
         if all(name in view for name in names):
             first: Cells = view.cells[names[0]]
             usable = left & ~np.isin(first.row, list(impossible))
-            effects = _attempt(view.measure, {name: np.where(usable, view[name], np.nan) for name in names}, view)
+            effects = _attempt(view.measure, {name: np.where(usable, view[name], np.nan) for name in names})
             yi, vi = (np.where(left, new, old) for old, new in zip((yi, vi), effects, strict=True))
             # what the measure refuses in one set is not taken from another, as in effect_sizes
             left &= np.isnan(yi) & np.any([np.isnan(view[name]) for name in names], axis=0)
     return {"yi": yi, "vi": vi}
 
 
-def _attempt(measure: Measure, inputs: dict[str, Floats], view: View) -> tuple[Floats, Floats]:
-    """Compute, leaving out the rows that the measure refuses; other checks say what is wrong with them."""
-    for _ in range(MOST_UNCOMPUTED):
-        try:
-            return from_prepared(measure, prepared(measure, inputs, ZeroCells()), None)
-        except Problem as problem:
-            refused = np.arange(len(view)) == problem.row
-            inputs = {name: np.where(refused, np.nan, values) for name, values in inputs.items()}
-    return np.full(len(view), np.nan), np.full(len(view), np.nan)
+def _attempt(measure: Measure, inputs: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+    """Compute, leaving out the rows that the measure refuses, found by halves; other checks say what is wrong there."""
+    rows = len(next(iter(inputs.values())))
+    try:
+        return from_prepared(measure, prepared(measure, inputs, ZeroCells()), None)
+    except Problem:
+        if rows == 1:
+            return np.full(1, np.nan), np.full(1, np.nan)
+    halves = (slice(0, rows // 2), slice(rows // 2, rows))
+    parts = [_attempt(measure, {name: values[half] for name, values in inputs.items()}) for half in halves]
+    return np.concatenate([yi for yi, _ in parts]), np.concatenate([vi for _, vi in parts])

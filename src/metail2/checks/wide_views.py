@@ -12,11 +12,13 @@ import pandas as pd
 from metail2.checks.view import Cells, Texts, View, Whole
 from metail2.effects.definition import Measure
 from metail2.effects.measures import MEASURES
-from metail2.records.study_table import MISSING
+from metail2.records.study_table import MISSING, ROW
 
 ARM_QUANTITIES = ("n", "mean", "sd", "se", "mean_lower", "mean_upper", "median", "q1", "q3", "min", "max", "events",
                   "percent", "time")  # fmt: skip
 SUFFIXES = {"1": "arm 1", "2": "arm 2", "_post": "after", "_pre": "before", "": "group"}
+OF_ROWS = ("scale_items", "icc", "design_effect")
+"""What a row says of all its arms."""
 PERCENT_SIGN = "% \u00a0\u202f"
 TABLES = {"1": ("a", "b"), "2": ("c", "d")}
 """Cells of a two-by-two table that an arm is made of; in matched pairs they are no arms."""
@@ -54,7 +56,7 @@ def cells_of(table: pd.DataFrame, names: Mapping[str, str]) -> dict[str, Cells]:
     Parameters
     ----------
     table : DataFrame, k rows
-        Cells as text or as numbers; the index is the row as a spreadsheet counts it.
+        Cells as text or as numbers; for its index see `rows_of`.
     names : mapping of str to str
         metail2's name of a column → its name in the table.
     """
@@ -66,13 +68,14 @@ def cells_of(table: pd.DataFrame, names: Mapping[str, str]) -> dict[str, Cells]:
 
 
 def rows_of(table: pd.DataFrame) -> Whole:
-    """Rows as a spreadsheet counts them: the index if it holds whole numbers, else below a header in row 1.
+    """Rows as a spreadsheet counts them, with a header in row 1.
 
-    An index that counts from 0 is the one that pandas gives on its own, and says nothing of a file.
+    An index that is called `ROW` holds them. One of whole numbers without that name is what pandas counts from 0, of
+    which rows may have been left out or sorted, so that 2 is added. Any other says nothing of a file.
     """
     index = table.index
-    if pd.api.types.is_integer_dtype(index.dtype) and not index.equals(pd.RangeIndex(len(index))):
-        return index.to_numpy(dtype=np.int64)
+    if pd.api.types.is_integer_dtype(index.dtype) and index.is_unique and (index.name == ROW or not (index < 0).any()):
+        return index.to_numpy(dtype=np.int64) + (0 if index.name == ROW else 2)
     return np.arange(2, len(table) + 2, dtype=np.int64)
 
 
@@ -111,7 +114,7 @@ def arms(
     joined["arm"] = np.repeat([SUFFIXES[suffix] for suffix in parts], len(labels)).astype(object)
     quantities = dict.fromkeys(name for part in parts.values() for name in part)
     stacked = {name: _stack([part.get(name) for part in parts.values()], len(labels)) for name in quantities}
-    return View(file, joined, stacked, options=options)
+    return View(file, joined, stacked, measure, options=options)
 
 
 def _arm(cells: Mapping[str, Cells], suffix: str, shared: str, table: tuple[str, str] | None) -> dict[str, Cells]:
@@ -120,8 +123,8 @@ def _arm(cells: Mapping[str, Cells], suffix: str, shared: str, table: tuple[str,
         found["n"] = cells[shared]
     if table and all(name in cells for name in table):
         found |= {"events": cells[table[0]], "n": _sum(cells[table[0]], cells[table[1]])}
-    if found and "scale_items" in cells:
-        found["scale_items"] = cells["scale_items"]
+    if found:
+        found |= {name: cells[name] for name in OF_ROWS if name in cells}
     return found
 
 

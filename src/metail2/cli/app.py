@@ -242,10 +242,14 @@ def validate(
         list[str] | None,
         typer.Option(metavar="NAME=COLUMN", help="Of a table: where a column has another name; once for each."),
     ] = None,
+    arm: Arm = None,
+    control: Control = None,
     scale_items: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="Of a table: means are of whole numbers summed over N items (1: a whole score)."
+            min=1,
+            metavar="N",
+            help="Of a table: means are of scores averaged over N items of whole numbers (1: a whole or a sum score).",
         ),
     ] = None,
     format: Annotated[
@@ -265,7 +269,8 @@ def validate(
     from metail2.cli.validation import TableOptions, findings_of
 
     check_findings_format(format)
-    findings = findings_of(target, TableOptions(measure, study, tuple(column or ()), scale_items))
+    options = TableOptions(measure, study, tuple(column or ()), scale_items, arm, tuple(control or ()))
+    findings = findings_of(target, options)
     show(findings, format, target, output)
     raise typer.Exit(1 if findings.errors else 0)
 

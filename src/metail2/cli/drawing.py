@@ -46,16 +46,21 @@ def draw(asked: Analysis, output: Path, transform: str | None, favours: tuple[st
 def write_whole(target: Path, write: Callable[[Path], object]) -> None:
     """Let `write` make the file under another name beside `target`, and move it there when it is whole.
 
+    A link stays a link: what it leads to is written. A device or pipe is not replaced but refused.
+
     Raises
     ------
     ReportError
-        If the folder does not exist or cannot be written to; raised from the OSError.
+        If the folder does not exist or cannot be written to (raised from the OSError), or `target` is no ordinary file.
     """
+    place = target.resolve()
+    if place.exists() and not place.is_file():
+        raise ReportError(f"{target} is no ordinary file; give the name of a file.") from FileExistsError(str(target))
     try:
-        with TemporaryDirectory(dir=target.parent, prefix=".metail2-") as folder:
-            part = Path(folder) / target.name
+        with TemporaryDirectory(dir=place.parent, prefix=".metail2-") as folder:
+            part = Path(folder) / place.name
             write(part)
-            part.replace(target)
+            part.replace(place)
     except OSError as error:
         raise ReportError(
             f"{target} cannot be written ({error.strerror}); give a file in a folder that exists and that you may "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from metail2.cli.drawing import write_whole
+from metail2.cli.guard import printable
 from metail2.cli.listing import terminal_width
 from metail2.errors import UnknownChoice
 
@@ -79,8 +80,12 @@ def _as_text(findings: Findings, colour: bool) -> str:
         for group in section.groups:
             lines += ["", f"  {_painted(group.check.code, section.key, colour)}  {group.check.title}"]
             for finding in group.findings:
-                lines.append(_filled(finding.message, "    ", "      "))
-                lines += [_filled(f"accepted: {finding.accepted}", "      ", "      ")] if finding.accepted else []
+                lines.append(_filled(printable(finding.message), "    ", "      "))
+                lines += (
+                    [_filled(f"accepted {finding.severity}: {finding.accepted}", "      ", "      ")]
+                    if finding.accepted
+                    else []
+                )
         blocks.append("\n".join(lines))
     return "\n\n".join([*blocks, findings.summary]) + "\n"
 

@@ -118,7 +118,12 @@ def _sentence(error: BaseException) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
+
+
+def printable(text: str) -> str:
+    """Replace control characters, with which a cell of a file could command the terminal; line ends stay."""
+    return "".join(one if one == "\n" or one.isprintable() or one.isspace() else "\ufffd" for one in text)
 
 
 def _shown_once(debug: bool) -> Callable[..., None]:

@@ -136,6 +136,7 @@ def named_columns(pairs: Sequence[str], known: Sequence[str], kind: str) -> dict
 def shipped_table(name: str) -> pd.DataFrame:
     """Load a shipped table of studies; its index is the row as a spreadsheet counts it."""
     from metail2 import list_datasets, load_dataset
+    from metail2.records.study_table import ROW
 
     listed = list_datasets()
     kinds: dict[str, str] = dict(zip(listed["name"], listed["kind"], strict=True))
@@ -148,5 +149,4 @@ def shipped_table(name: str) -> pd.DataFrame:
     if name not in tables:
         raise UnknownChoice("file or data set", name, tables)
     table = load_dataset(name)
-    table.index += 2
-    return table
+    return table.set_axis(table.index + 2).rename_axis(ROW)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from metail2.cli.guard import WrongUse
 from metail2.cli.source import REVIEWS, named_columns, shipped_table
-from metail2.errors import EffectSizeError, UnknownChoice
+from metail2.errors import EffectSizeError, RecordError, UnknownChoice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,16 +28,23 @@ class TableOptions:
         See `metail2.validate`.
     columns : tuple of str
         As typed: ``("events1=tpos", …)``.
+    arm : str or None
+        Column of arm labels, of a table with one row an arm.
+    control : tuple of str
+        Labels of the control arms.
     """
 
     measure: str | None
     study: str | None
     columns: tuple[str, ...]
     scale_items: int | None
+    arm: str | None
+    control: tuple[str, ...]
 
     def refuse(self, target: str, what: str) -> None:
         """Refuse options that have no meaning for what is not a table of studies."""
         given = {"measure": self.measure, "study": self.study, "column": self.columns or None}
+        given |= {"arm": self.arm, "control": self.control or None}
         for name, value in (given | {"scale-items": self.scale_items}).items():
             if value is not None:
                 raise WrongUse(f"--{name} has no meaning for {target}, which is {what}; leave it out.")
@@ -84,7 +91,19 @@ def _of_path(path: Path, options: TableOptions) -> Findings:
         return _of_records(lambda: read_records(path))
     from metail2.records.study_table import read_cells
 
-    return _of_table(read_cells(path), path.name, options)
+    return _of_table(_wide(read_cells(path), path.name, options), path.name, options)
+
+
+def _wide(table: pd.DataFrame, file: str, options: TableOptions) -> pd.DataFrame:
+    """Bring a table with one row an arm to one row a study, in the row of its experimental arm."""
+    if options.arm is None:
+        return table
+    from metail2.records.long_table import wide_from_long
+
+    try:
+        return wide_from_long(table, study=options.study or "study", arm=options.arm, control=options.control or None)
+    except RecordError as error:
+        raise RecordError(f"{file}: {error}") from None
 
 
 def _is_workbook_of_records(path: Path) -> bool:

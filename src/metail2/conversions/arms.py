@@ -56,6 +56,8 @@ def combine_means(means: npt.ArrayLike, sds: npt.ArrayLike, ns: npt.ArrayLike) -
     '3.8333 1.7738 18'
     """
     mean, sd, n = (np.atleast_1d(values) for values in figures(means, sds, ns))
+    if not n.shape[-1]:
+        raise EffectSizeError("There are no arms to combine; give at least one.")
     refuse(sd < 0, "The SD {sd} is negative", sd=sd)
     refuse(n < 1, "An arm of {n} people cannot be combined", n=n)
     total = n.sum(axis=-1)

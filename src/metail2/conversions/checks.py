@@ -33,7 +33,7 @@ def figures(*values: npt.ArrayLike | None) -> list[Array]:
     try:
         arrays = [np.asarray(np.nan if value is None else value, dtype=np.float64) for value in values]
         return list(np.broadcast_arrays(*arrays))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise EffectSizeError(f"The printed figures are not numbers of matching shapes: {error}.") from None
 
 

@@ -18,6 +18,9 @@ How: TypeAlias = Literal["rounding", "truncation", "rounding or truncation"]
 Convention: TypeAlias = Literal["rounding", "truncation", "either"]
 Percent: TypeAlias = str | int | float | Decimal
 
+MOST_PEOPLE = 1_000_000
+"""Counts are looked at one by one, and no percentage has the decimals to tell one among more people."""
+MOST_DECIMALS = 15
 _LISTED = 40  # a message with more possibilities than this only counts the rest
 
 
@@ -182,7 +185,7 @@ def events_from_percent(percent: Percent, n: int, decimals: int | None = None) -
     >>> [candidate.note for candidate in events_from_percent("38.4", 26)]
     ['10 of 26 prints as 38.4 only by truncation (38.46)']
     """
-    people = _whole(n, "number of people", least=1)
+    people = _whole(n, "number of people", least=1, most=MOST_PEOPLE)
     printed = _printed(percent, decimals)
     return Candidates(f"{printed} % of {people}", "count", tuple(_candidates(printed, people)))
 
@@ -220,7 +223,7 @@ def splits_from_percents(
     >>> unique(splits_from_percents("83.3", "51.7", 53)).text
     '20/24 and 15/29'
     """
-    people = _whole(total, "total", least=2)
+    people = _whole(total, "total", least=2, most=MOST_PEOPLE)
     printed1, printed2 = _printed(percent1, decimals1), _printed(percent2, decimals2)
     found = tuple(
         Split(one.events, one.n, two.events, two.n, printed1, printed2, how)
@@ -350,18 +353,20 @@ def _with_decimals(value: Decimal, decimals: int | None) -> str:
     own = f"{value:f}"
     if decimals is None:
         return own
-    exact = f"{value:.{_whole(decimals, 'number of decimals', least=0)}f}"
+    exact = f"{value:.{_whole(decimals, 'number of decimals', least=0, most=MOST_DECIMALS)}f}"
     if Decimal(exact) != value:
         raise EffectSizeError(f"{own} % has more decimals than the {decimals} stated.")
     return exact
 
 
-def _whole(value: float, name: str, least: int) -> int:
-    """Return `value` as an int; refuse what is not a whole number of at least `least`."""
+def _whole(value: float, name: str, least: int, most: int) -> int:
+    """Return `value` as an int; refuse what is not a whole number within the limits."""
     try:
         whole = int(value)
     except (TypeError, ValueError, OverflowError):
         whole = least - 1
     if whole != value or whole < least:
         raise EffectSizeError(f"The {name} {value} is not a whole number of at least {least}.")
+    if whole > most:
+        raise EffectSizeError(f"The {name} {value} is more than {most:,}, which no printed percentage resolves.")
     return whole

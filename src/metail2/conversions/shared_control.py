@@ -259,8 +259,9 @@ def shared_control_matrix(vi: npt.ArrayLike, covariance: float) -> Array:
     EffectSizeError
         When a variance does not exceed the covariance, which is only a part of it, or the covariance is negative.
     """
-    (variances,) = figures(vi)
-    shared = np.asarray(covariance, dtype=np.float64)
+    variances, (shared,) = np.atleast_1d(*figures(vi)), figures(covariance)
+    if shared.ndim:
+        raise EffectSizeError("The covariance is one number for all effects of a study; give one.")
     refuse(shared < 0, "The covariance {covariance} is negative", covariance=shared)
     refuse(
         variances <= shared,

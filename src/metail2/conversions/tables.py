@@ -271,7 +271,7 @@ def _nearest(
     found = [
         _one(figure, *entry) for entry in zip(*(x.ravel() for x in (value, total, row, column, digits)), strict=True)
     ]
-    a, recomputed, tables = (np.array(column).reshape(value.shape) for column in zip(*found, strict=True))
+    a, recomputed, tables = np.array(found, dtype=float).reshape(*value.shape, 3).transpose(-1, *range(value.ndim))
     return Table(
         a,
         row - a,

@@ -153,7 +153,10 @@ def _ways(chosen: Measure) -> str:
 
 
 def _numbers(column: pd.Series, name: str, labels: Sequence[str]) -> Floats:
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    try:
+        numbers = pd.to_numeric(column, errors="coerce").to_numpy(dtype=float, na_value=np.nan)
+    except OverflowError:
+        raise EffectSizeError(f"Column {name!r} holds a number beyond 1e308; correct the entry.") from None
     text = np.isnan(numbers) & column.notna().to_numpy()
     if text.any():
         row = int(np.flatnonzero(text)[0])

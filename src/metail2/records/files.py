@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import warnings
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import pandas as pd
 
 from metail2.errors import RecordError
 
 WORKBOOKS = (".xlsx", ".xlsm")
+LARGEST_WORKBOOK = 500_000_000
+"""Bytes of a workbook once unpacked; a sheet of 100,000 rows has some 50 million."""
 
 
 class Table(NamedTuple):
@@ -36,25 +39,31 @@ def read_csv(file: Path) -> list[list[str]]:
     if file.is_dir():
         raise RecordError(f"{file} is a folder, but a CSV file is needed; put the file there.")
     try:
+        return csv_rows(file.name, file.read_bytes())
+    except OSError as problem:
+        raise RecordError(f"{file} cannot be read ({problem.strerror}); check that you may open it.") from problem
+
+
+def csv_rows(file: str, data: bytes) -> list[list[str]]:
+    """Read the bytes of a CSV file as rows of text; `file` is what to call it in a message."""
+    try:
         # "utf-8-sig" also takes the byte-order mark away that Excel writes
-        text = file.read_bytes().decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
         return list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except UnicodeDecodeError as problem:
         raise RecordError(
-            f"{file.name} is not UTF-8 text (byte {problem.start + 1}); save it as CSV UTF-8 and read it again."
+            f"{file} is not UTF-8 text (byte {problem.start + 1}); save it as CSV UTF-8 and read it again."
         ) from None
     except csv.Error as problem:
-        raise RecordError(
-            f"{file.name} is not a CSV file that can be read ({problem}); save it again as CSV."
-        ) from None
-    except OSError as problem:
-        raise RecordError(f"{file} cannot be read ({problem.strerror}); check that you may open it.") from problem
+        raise RecordError(f"{file} is not a CSV file that can be read ({problem}); save it again as CSV.") from None
 
 
 def read_workbook(file: Path) -> dict[str, list[list[str]]]:
     """Read every sheet of an .xlsx file as rows of text, by the name of the sheet."""
     try:
         return _read_sheets(file)
+    except RecordError:
+        raise
     except Exception as problem:  # openpyxl lets through whatever a damaged part of the archive causes
         raise RecordError(
             f"{file.name} cannot be read as an Excel workbook ({type(problem).__name__}); open it and save it as .xlsx."
@@ -68,8 +77,19 @@ def _read_sheets(file: Path) -> dict[str, list[list[str]]]:
     with file.open("rb") as stream, warnings.catch_warnings():
         # styles and drop-down lists that openpyxl does not keep say nothing about the figures
         warnings.simplefilter("ignore", UserWarning)
+        _refuse_bomb(file, stream)
         book = openpyxl.load_workbook(stream, read_only=True, data_only=True)
+        for sheet in book.worksheets:
+            sheet.reset_dimensions()  # the size that a file states of a sheet may be too small, and would cut cells off
         return {sheet.title: _rectangle(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
+
+
+def _refuse_bomb(file: Path, stream: BinaryIO) -> None:
+    with zipfile.ZipFile(stream) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    stream.seek(0)
+    if size > LARGEST_WORKBOOK:
+        raise RecordError(f"{file.name} unpacks to {size:,} bytes, far more than a table of studies; it is not read.")
 
 
 def _rectangle(rows: Iterable[Iterable[object]]) -> list[list[str]]:

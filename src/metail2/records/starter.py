@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -51,7 +52,7 @@ def write_starter(folder: Path, kind: str) -> list[Path]:
     writers: dict[str, Callable[[Path], object]] = {name: _writer(text) for name, text in texts.items()}
     writers |= {name: _workbook(texts, tables).save for name, tables in WORKBOOKS[kind].items()}
     for name in writers:
-        if (folder / name).exists():
+        if os.path.lexists(folder / name):  # a link that leads nowhere is a file of theirs too
             raise RecordError(
                 f"{folder / name} is there already and is never replaced; give a new folder."
             ) from FileExistsError(name)

@@ -13,6 +13,8 @@ from metail2.records.long_table import Labels, wide_from_long
 
 MISSING = ("", "NA", "N/A", "NaN", "nan")
 """Cells that say that there is no value."""
+ROW = "row"
+"""Name of an index that holds the rows as a spreadsheet counts them; any other index of numbers counts from 0."""
 
 
 def read_table(
@@ -41,10 +43,10 @@ def read_table(
     Returns
     -------
     DataFrame
-        One row a study; the index is the row as a spreadsheet counts it, the header being row 1 (of an arm table, that
-        of the experimental arm). Columns that hold nothing but numbers are numbers, but the percentages of two arms
-        stay text, because the printed decimals decide which counts reproduce them; empty cells are NaN. An arm table is
-        turned into one row a study by `wide_from_long`.
+        One row a study; the index, `ROW`, is the row as a spreadsheet counts it, the header being row 1 (of an arm
+        table, that of the experimental arm). Columns that hold nothing but numbers are numbers, but the percentages of
+        two arms stay text, because the printed decimals decide which counts reproduce them; empty cells are NaN. An
+        arm table is turned into one row a study by `wide_from_long`.
 
     Raises
     ------
@@ -121,7 +123,7 @@ def read_cells(path: Path) -> pd.DataFrame:
         raise RecordError(f"{file} separates its columns by semicolons or tabs; save it with commas between them.")
     if cells.empty:
         raise RecordError(f"{file} has no row below its header; add at least one.")
-    return cells
+    return cells.rename_axis(ROW)
 
 
 def _typed(path: Path, labels: Collection[str], printed: Collection[str] = ()) -> pd.DataFrame:

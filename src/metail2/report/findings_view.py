@@ -15,6 +15,7 @@ MEANINGS = {
     "warning": "probably wrong",
     "note": "a reader should know",
 }
+ACCEPTED = "somebody looked at it and gave a reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Section:
     Attributes
     ----------
     key : str
-        ``"error"``, ``"warning"``, ``"note"`` or ``"accepted"``.
+        ``"error"``, ``"accepted error"``, ``"warning"``, ``"note"`` or ``"accepted"``.
     heading, meaning : str
         In words.
     groups : tuple of Group
@@ -56,8 +57,10 @@ def sections(findings: Findings) -> list[Section]:
         Section(name, HEADINGS[name], MEANINGS[name], _groups(one for one in findings.open if one.severity == name))
         for name in SEVERITIES
     ]
-    accepted = _groups(one for one in findings if one.accepted)
-    parts.append(Section("accepted", "Accepted", "somebody looked at it and gave a reason", accepted))
+    accepted = [one for one in findings if one.accepted]
+    errors, others = (_groups(one for one in accepted if (one.severity == "error") is grave) for grave in (True, False))
+    parts.insert(1, Section("accepted error", "Accepted errors", f"{MEANINGS['error']}, but {ACCEPTED}", errors))
+    parts.append(Section("accepted", "Accepted", ACCEPTED, others))
     return [part for part in parts if part.groups]
 
 

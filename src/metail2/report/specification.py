@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from metail2.checks.findings import Acceptance
+from metail2.checks.acceptance import Acceptance
 from metail2.errors import RecordError, ReportError, UnknownChoice
 from metail2.kernels.inference import TESTS
 from metail2.kernels.tau2 import TAU2
@@ -264,7 +264,8 @@ class Specification(_Table):
     review : list of ReviewTable
         Whose rows the coverage table lists.
     accept : list of str
-        Findings of the checks that may stand, each with its reason: ``"M031 he2020: the reason"``.
+        Findings of the checks that may stand, each with its reason: ``"M031 he2020: the reason"``; in brackets behind
+        the study a row or column, ``"M031 he2020 [row 7]: …"``, which one of several errors needs.
     outcome : list of Outcome
         In the order of the page.
     """

@@ -76,12 +76,10 @@ def test_a_path_that_leads_nowhere(tmp_path):
     ("old", "new", "parts"),
     [
         ('EVENTS_1="12"', 'EVENTS_1="twelve"', ["Ash 2001: column 'EVENTS_1' holds 'twelve'"]),
-        ('EVENTS_1="12"', 'EVENTS_1="81"', ["Ash 2001", "'EVENTS_1' is 81", "at most 'TOTAL_1'"]),
-        ('EVENTS_2="25"', 'EVENTS_2="-1"', ["'EVENTS_2' is -1, but it is 0 or more"]),
-        ('SD_1="2.1"', 'SD_1="-2.1"', ["Ash 2001", "column 'SD_1' is -2.1"]),
+        ('EVENTS_2="25"', 'EVENTS_2="25 of 82"', ["Ash 2001: column 'EVENTS_2' holds '25 of 82'"]),
+        ('SD_1="2.1"', 'SD_1="inf"', ["Ash 2001", "column 'SD_1' holds 'inf'"]),
         ('SE="0.12"', 'SE="0,12"', ["Hazel 2005", "column 'SE' holds '0,12'"]),
         ('CHI2="', 'CHI2="?', ["changed.rm5, row ", "column 'CHI2' holds '?"]),
-        ("STD-Beech-2003", "STD-Ash-2001", ["Beech 2003: the study stands in row 35 of subgroup 'Adults'"]),
     ],
 )  # fmt: skip
 def test_entries_of_a_revman_file(rm5, old, new, parts):
@@ -119,8 +117,7 @@ def test_files_of_packages(zipped, end, change, parts):
     [
         ("rows.csv", "Study,", "Trial,", ["CD000001-data-rows.csv has no column 'Study'"]),
         ("rows.csv", ",12,80,", ",many,80,", ["row 2, Ash 2001", "'Experimental cases' holds 'many'"]),
-        ("rows.csv", ",12,80,", ",90,80,", ["row 2, Ash 2001", "'Experimental cases' is 90", "'Experimental N'"]),
-        ("rows.csv", "Beech 2003", "Ash 2001", ["row 3, Ash 2001: the study stands in row 2"]),
+        ("rows.csv", ",12,80,", ",12,8O,", ["row 2, Ash 2001", "'Experimental N' holds '8O'"]),
         ("rows.csv", "1,1,Relapse", "9,1,Relapse", ["row 2, Ash 2001", "analysis 9.1"]),
         ("rows.csv", ",0.492,", ",0.492,,", ["CD000001-data-rows.csv, row 2 does not have the"]),
         ("settings.csv", '1,2,"Relapse', '1,1,"Relapse', ["analysis 1.1 is in rows 2 and 3"]),
@@ -214,10 +211,9 @@ def test_numbers_and_levels_that_cannot_be(rm5):
 @pytest.mark.parametrize(
     ("old", "new", "parts"),
     [
-        (",150,30,", ",150,151,", ["row 6, Beech 2003", "column 'Cases' is 151", "at most 'Sample size', 150"]),
         (",150,30,", ",150,some,", ["row 6, Beech 2003", "column 'Cases' holds 'some'"]),
         ("20 mg,,40,8", "10 mg,,40,8", ["row 3, Ash 2001", "arm '10 mg' of outcome 'Relapse' stands in row 2 too"]),
-        (",139,,43.5,12", ",139,,43.5,-12", ["row 10, Beech 2003", "column 'SD' is -12"]),
+        (",139,,43.5,12", ",139,,43.5,12 %", ["row 10, Beech 2003", "column 'SD' holds '12 %'"]),
     ],
 )
 def test_study_data(tmp_path, old, new, parts):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import zipfile
 import zlib
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from metail2.errors import RecordError
-from metail2.records.files import Table, frame
+from metail2.records.files import Table, csv_rows, frame
 
 LARGEST = 200_000_000
 """Bytes of one file once unpacked; the largest data packages hold a few million."""
@@ -73,26 +72,8 @@ class Members:
                 f"{self.file} has no file {suffix}, so it is no whole Cochrane data package; it holds: "
                 f"{', '.join(names) or 'no file'}."
             )
-        return csv_table(PurePosixPath(name).name, self.readers[name]())
-
-
-def csv_table(file: str, data: bytes) -> Table:
-    """Read a CSV file (UTF-8, with or without byte-order mark) as text cells.
-
-    Raises
-    ------
-    RecordError
-        If it is not UTF-8 or no CSV file, is empty, or a row has other cells than the header.
-    """
-    try:
-        text = data.decode("utf-8-sig")
-        return frame(file, list(csv.reader(io.StringIO(text, newline=""), strict=True)))
-    except UnicodeDecodeError as problem:
-        raise RecordError(
-            f"{file} is not UTF-8 text (byte {problem.start + 1}); save it as CSV UTF-8 and read it again."
-        ) from None
-    except csv.Error as problem:
-        raise RecordError(f"{file} is not a CSV file that can be read ({problem}); export it again.") from None
+        file = PurePosixPath(name).name
+        return frame(file, csv_rows(file, self.readers[name]()))
 
 
 def zip_members(file: str, data: bytes) -> Members:

@@ -37,8 +37,8 @@ def read_review(path: str | os.PathLike[str]) -> Review:
     Raises
     ------
     RecordError
-        If the file is none of these, is damaged, or holds what cannot be; one sentence that names the file, row, study
-        and column.
+        If the file is none of these, is damaged, or a cell holds no number; one sentence that names the file, row,
+        study and column. Figures that cannot be are read as they stand: `validate` lists them, `effects` refuses them.
 
     Warns
     -----
@@ -77,7 +77,8 @@ def _read_csv(source: Path) -> Review:
     header = read_file(source)[:2000].decode("utf-8-sig", errors="replace").partition("\n")[0]
     if not all(name in header for name in ("Study", "Outcome", "Arm")):
         raise RecordError(f"{source.name} is not a file of a review that can be read here; give {KNOWN}.")
-    readers = {RESULTS: lambda: read_file(source)}
+    named = source.name if f"-{source.name}".endswith(f"-{RESULTS}") else RESULTS
+    readers = {named: lambda: read_file(source)}
     start = source.name.removesuffix(RESULTS)
     beside = source.with_name(f"{start}{ARMS}")
     if start != source.name and beside.is_file():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from metail2.effects.compute import effect_sizes
 from metail2.effects.effect_sizes import EffectSizes
-from metail2.errors import MetailWarning, RecordError, UnknownChoice
+from metail2.errors import EffectSizeError, MetailWarning, RecordError, UnknownChoice
 from metail2.records.reviews.precision import Precision
 from metail2.wording import some
 
@@ -43,6 +43,9 @@ TOTALS = (*STORED, "z", "p_value", "q", "q_df", "q_p", "i2", "tau2", "between_q"
 """What a file stores of each subgroup and of the whole; `between_…` is the test for subgroup differences."""
 
 RATIOS = ("OR", "RR", "PETO")
+
+JUDGES: Mapping[str, str] = {"dichotomous": "RR", "continuous": "MD", "generic": "GEN", "o_minus_e": "HR"}
+"""Measures that are computed from the very columns of a kind, and so refuse what these cannot hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +117,9 @@ class Analysis:
     table : DataFrame
         One row a study (a study of several subgroups has several): ``study year subgroup``, the columns of
         `FIGURES` as the file holds them, ``state``, and `STORED`. The index is the row of the file (the line of
-        an XML file). `state` is ``"used"``, ``"not_estimable"`` (no figures, or none that give an effect) or
-        ``"excluded"`` (they give one, but the file gives the study no weight while others have one).
+        an XML file; of study data that of the first arm, and ``row2`` that of the second). `state` is ``"used"``,
+        ``"not_estimable"`` (no figures, or none that give an effect), ``"excluded"`` (they give one, but the file gives
+        the study no weight while others have one) or ``"impossible"`` (figures that cannot be, as they stand).
     totals : DataFrame
         One row a stored pooled result: ``file subgroup`` (empty for all studies), `TOTALS`. The index is the row.
     file : str
@@ -218,6 +222,9 @@ class Review:
         ------
         RecordError
             If the analysis holds no figures.
+        EffectSizeError
+            If a figure cannot be (events above n, a negative SD …), or a study stands twice in a subgroup; one sentence
+            that names file, row, study, column and value. `validate` lists all of them.
         UnknownChoice
             If there is no such analysis, measure or subgroup.
 
@@ -233,6 +240,8 @@ class Review:
         if code not in MEASURES[analysis.kind]:
             raise UnknownChoice(f"measure of analysis {number}", code, MEASURES[analysis.kind])
         table = _chosen(analysis, subgroup)
+        _refuse_impossible(analysis, table)
+        _refuse_repeated(analysis, table)
         _warn_excluded(analysis, table)
         return _effects(analysis, table[table["state"] != "excluded"], code)
 
@@ -243,6 +252,32 @@ def _chosen(analysis: Analysis, subgroup: str | None) -> pd.DataFrame:
     if subgroup not in analysis.subgroups:
         raise UnknownChoice(f"subgroup of analysis {analysis.number}", subgroup, analysis.subgroups)
     return analysis.table[analysis.table["subgroup"] == subgroup]
+
+
+def _refuse_impossible(analysis: Analysis, table: pd.DataFrame) -> None:
+    """Let the kind's plainest measure refuse the first row with impossible figures, under the name of its place."""
+    wrong = table[table["state"] == "impossible"].head(1)
+    if len(wrong):
+        effect_sizes(wrong.assign(study=_place(analysis, wrong)), JUDGES[analysis.kind])
+
+
+def _refuse_repeated(analysis: Analysis, table: pd.DataFrame) -> None:
+    counted = table[table["state"].isin(("used", "impossible"))]
+    repeated = counted[counted.duplicated(["study", "subgroup"])].head(1)
+    if len(repeated):
+        study, subgroup = repeated[["study", "subgroup"]].iloc[0]
+        first = counted.index[((counted["study"] == study) & (counted["subgroup"] == subgroup)).argmax()]
+        where = f"subgroup {subgroup!r} of analysis" if subgroup else "analysis"
+        raise EffectSizeError(
+            f"{_place(analysis, repeated)}: column 'study' holds {study!r}, which stands in row {first} of {where} "
+            f"{analysis.number} too; keep one of the two, or name them apart."
+        )
+
+
+def _place(analysis: Analysis, row: pd.DataFrame) -> str:
+    """Where a study stands, for a message: a table of one row."""
+    rows = f"rows {row.index[0]} and {row['row2'].iloc[0]}" if "row2" in row else f"row {row.index[0]}"
+    return f"{analysis.file}, {rows}, {row['study'].iloc[0]}"
 
 
 def _warn_excluded(analysis: Analysis, table: pd.DataFrame) -> None:
@@ -272,7 +307,7 @@ def _effects(analysis: Analysis, table: pd.DataFrame, code: str) -> EffectSizes:
 
 
 def figures(kind: str, table: pd.DataFrame) -> dict[str, Floats]:
-    """Return the figures of study rows; all are NaN where an arm has nobody, or a standard error or variance is 0.
+    """Return the figures of study rows; all are NaN where they cannot be, an arm has nobody, or an SE or variance is 0.
 
     RevMan writes 0 into what was not filled in.
 
@@ -288,7 +323,7 @@ def figures(kind: str, table: pd.DataFrame) -> dict[str, Floats]:
     dict of str to ndarray, each of shape (k,)
     """
     columns = {name: table[name].to_numpy(dtype=float) for name in FIGURES[kind]}
-    empty = np.zeros(len(table), dtype=bool)
+    empty = (table["state"] == "impossible").to_numpy(copy=True)
     for name in ("n1", "n2", "sei", "v"):
         if name in columns:
             empty |= columns[name] == 0

@@ -1,4 +1,4 @@
-"""From a file's cells to the frames of an analysis: numbers, what they cannot be, and which give an effect."""
+"""From a file's cells to the frames of an analysis: numbers, and which of them give an effect."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from metail2.errors import RecordError
 from metail2.records.reading import NOT_A_NUMBER, NUMBER
+from metail2.records.reviews.impossible import impossible_reasons
 from metail2.records.reviews.precision import Precision
 from metail2.records.reviews.review import FIGURES, STORED, TOTALS, Settings
 from metail2.records.study_table import MISSING
@@ -38,6 +39,8 @@ class Line:
         Text of each figure, by metail2's name.
     study, year, subgroup : str
         Labels.
+    row2 : int or None
+        Row of the second arm, where each arm has its own.
     """
 
     file: str
@@ -46,6 +49,7 @@ class Line:
     study: str = ""
     year: str = ""
     subgroup: str = ""
+    row2: int | None = None
 
     @property
     def place(self) -> str:
@@ -85,9 +89,8 @@ def study_table(kind: str, settings: Settings, lines: Sequence[Line], columns: M
     Raises
     ------
     RecordError
-        The first cell that holds no number, entry that is impossible, or study that a subgroup holds twice.
+        The first cell that holds no number; figures that cannot be are kept as they stand.
     """
-    _refuse_repeated(lines)
     names = FIGURES[kind]
     values = [[line.number(name, columns.get(name, name)) for name in (*names, *STORED)] for line in lines]
     numbers = pd.DataFrame(values, columns=[*names, *STORED], dtype=float)
@@ -95,11 +98,12 @@ def study_table(kind: str, settings: Settings, lines: Sequence[Line], columns: M
         [(line.study, line.year, line.subgroup) for line in lines], columns=["study", "year", "subgroup"], dtype=str
     )
     about["year"] = _years(about["year"])
-    _refuse_impossible(numbers, kind, lines, columns)
     _blank(numbers)
     table = pd.concat([about, numbers[list(names)]], axis=1)
     table["state"] = _states(numbers, kind, settings)
     table = pd.concat([table, numbers[list(STORED)]], axis=1)
+    if any(line.row2 is not None for line in lines):
+        table["row2"] = [line.row2 for line in lines]
     table.index = pd.Index([line.row for line in lines], dtype="int64")
     return table
 
@@ -124,45 +128,6 @@ def precisions(lines: Iterable[Line]) -> dict[str, Precision]:
     return {name: Precision.of(cells) for name, cells in texts.items()}
 
 
-def _refuse_repeated(lines: Sequence[Line]) -> None:
-    seen: dict[tuple[str, str], Line] = {}
-    for line in lines:
-        first = seen.setdefault((line.subgroup, line.study), line)
-        if first is not line:
-            where = f"subgroup {line.subgroup!r} of its analysis" if line.subgroup else "its analysis"
-            raise RecordError(
-                f"{line.place}: the study stands in row {first.row} of {where} too; keep one of the two, or name them "
-                "apart."
-            )
-
-
-def _refuse_impossible(numbers: pd.DataFrame, kind: str, lines: Sequence[Line], columns: Mapping[str, str]) -> None:
-    for name in FIGURES[kind]:
-        if name.startswith(("events", "n", "sd", "sei", "v")):
-            _refuse(numbers, name, numbers[name] < 0, "it is 0 or more", lines, columns)
-    if kind == "dichotomous":
-        for arm in "12":
-            over = numbers[f"events{arm}"] > numbers[f"n{arm}"]
-            rule = f"it is at most {columns.get(f'n{arm}', f'n{arm}')!r}"
-            _refuse(numbers, f"events{arm}", over, rule, lines, columns)
-
-
-def _refuse(
-    numbers: pd.DataFrame,
-    name: str,
-    wrong: pd.Series,
-    rule: str,
-    lines: Sequence[Line],
-    columns: Mapping[str, str],
-) -> None:
-    if wrong.any():
-        at = int(np.flatnonzero(wrong)[0])
-        raise RecordError(
-            f"{lines[at].place}: column {columns.get(name, name)!r} is {numbers[name].iloc[at]:g}, but {rule}; "
-            "correct the entry."
-        )
-
-
 def _blank(numbers: pd.DataFrame) -> None:
     """Results that are all 0.0 are RevMan's way to write that there are none: no interval has a width of 0."""
     none = (numbers[list(INTERVAL)].fillna(0) == 0).all(axis=1)
@@ -182,6 +147,7 @@ def _states(numbers: pd.DataFrame, kind: str, settings: Settings) -> NDArray[np.
     state = np.where(gives, "used", "not_estimable").astype(object)
     if weighted.any():
         state[(gives & ~weighted).to_numpy()] = "excluded"
+    state[impossible_reasons(numbers) != ""] = "impossible"
     return state
 
 

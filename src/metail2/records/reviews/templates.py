@@ -15,11 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+import pandas as pd
+
 from metail2.conversions.arms import combine_events, combine_means
 from metail2.errors import EffectSizeError, MetailWarning, RecordError
 from metail2.kernels.inference import quantile
 from metail2.records.files import Table
 from metail2.records.reviews.archive import Members
+from metail2.records.reviews.impossible import impossible_reasons
 from metail2.records.reviews.review import RATIOS, Analysis, Review, Settings
 from metail2.records.reviews.tables import Line, study_table, totals_table
 from metail2.records.reviews.words import level, measure_code
@@ -136,22 +139,9 @@ def _arm(file: str, number: int, row: Mapping[str, str], kind: str, intervention
     name = row["Arm"]
     line = Line(file, number, {key: row.get(column, "") for key, column in COLUMNS.items()}, row["Study"])
     figures = {part: line.number(part, COLUMNS[part]) for part in PARTS[kind]}
-    if kind == "Continuous" and math.isnan(figures["sd"]):
+    if kind == "Continuous" and math.isnan(figures["sd"]) and figures["n"] >= 0:
         figures["sd"] = line.number("sei", "SE") * math.sqrt(figures["n"])
-    _refuse_impossible(line, figures)
     return _Arm(line, interventions.get((row["Study"], name), name), name, figures)
-
-
-def _refuse_impossible(line: Line, figures: Mapping[str, float]) -> None:
-    """Check an arm by itself, so that the message names its own row."""
-    for name, value in figures.items():
-        if name != "mean" and value < 0:
-            raise RecordError(f"{line.place}: column {COLUMNS[name]!r} is {value:g}, but it is 0 or more; correct it.")
-    if "events" in figures and figures["events"] > figures["n"]:
-        raise RecordError(
-            f"{line.place}: column 'Cases' is {figures['events']:g}, but it is at most 'Sample size', "
-            f"{figures['n']:g}; correct the entry."
-        )
 
 
 def _pairs(file: str, outcome: str, settings: Settings, arms: Sequence[_Arm]) -> Iterator[Analysis]:
@@ -177,7 +167,7 @@ def _made(file: str, outcome: str, kind: str, settings: Settings, lines: list[Li
 def _line(first: _Arm, second: _Arm) -> Line:
     cells = {f"{name}{arm}": _cell(value) for arm, part in (("1", first), ("2", second))
              for name, value in part.figures.items()}  # fmt: skip
-    return replace(first.line, cells=cells)
+    return replace(first.line, cells=cells, row2=second.line.row)
 
 
 def _cell(value: float) -> str:
@@ -200,6 +190,10 @@ def _combined(outcome: str, arms: Sequence[_Arm]) -> Iterator[_Arm]:
 
 
 def _one_arm(outcome: str, arms: Sequence[_Arm]) -> _Arm:
+    """Combine arms; figures that cannot be cannot be combined either, so such an arm stands for all, to be told of."""
+    faulty = impossible_reasons(pd.DataFrame([arm.figures for arm in arms]).add_suffix("1")) != ""
+    if faulty.any():
+        return arms[int(faulty.argmax())]
     first = arms[0]
     warnings.warn(
         f"{first.line.study}: the arms {listed([arm.name for arm in arms])} have the intervention "

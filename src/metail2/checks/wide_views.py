@@ -17,7 +17,7 @@ from metail2.records.study_table import MISSING, ROW
 ARM_QUANTITIES = ("n", "mean", "sd", "se", "mean_lower", "mean_upper", "median", "q1", "q3", "min", "max", "events",
                   "percent", "time")  # fmt: skip
 SUFFIXES = {"1": "arm 1", "2": "arm 2", "_post": "after", "_pre": "before", "": "group"}
-OF_ROWS = ("scale_items", "icc", "design_effect")
+OF_ROWS = ("scale_items", "icc", "design_effect", "level")
 """What a row says of all its arms."""
 PERCENT_SIGN = "% \u00a0\u202f"
 TABLES = {"1": ("a", "b"), "2": ("c", "d")}

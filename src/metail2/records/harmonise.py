@@ -331,7 +331,7 @@ def _close(
     doubts = ["one patient: the variance is undefined"] if one else _near_zero(entry, definition, folds)
     entry.trail.step(
         "yi", effect, name + (f", {added:g} added to every cell" if added else ""), formula=for_effect,
-        citation=definition.citation, assumption="; ".join(doubts), basis=ASSUMED if doubts and not one else DERIVED,
+        citation=rule.citation, assumption="; ".join(doubts), basis=ASSUMED if doubts and not one else DERIVED,
     )  # fmt: skip
     if not math.isnan(variance):
         conversion = f"sampling variance, SE {number(math.sqrt(variance), 4)}"

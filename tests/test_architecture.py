@@ -24,7 +24,7 @@ LAYERS = {
     "records": 3,
     "results": 4,
     "models": 5,
-    "checks": 6, "analysis": 6, "batch": 6,
+    "analysis": 6, "checks": 6, "batch": 6,
     "plots": 7,
     "report": 8,
     "cli": 9, "__main__": 9,
@@ -39,14 +39,14 @@ THIRD_PARTY = {
     3: TABLES | {"pandera", "openpyxl"},
     4: TABLES,
     5: TABLES | {"formulaic", "statsmodels"},
-    6: TABLES | {"formulaic", "statsmodels"},
+    6: TABLES | {"formulaic", "statsmodels", "tqdm"},
     7: TABLES | {"matplotlib", "forestplot"},
     8: TABLES | {"jinja2", "pydantic", "statsmodels", "matplotlib", "forestplot"},
     9: TABLES | {"typer", "click", "rich", "matplotlib"},
 }
 FORBIDDEN = {"records": {"results"}, "results": {"records"}, "models": {"records"}, "plots": {"models"}}
 """Parts that may not be imported although their layer is lower (the table gives models 0–2 and 4, not 3)."""
-SLOW = {"matplotlib", "forestplot", "statsmodels", "formulaic", "pandera", "jinja2"}
+SLOW = {"matplotlib", "forestplot", "statsmodels", "formulaic", "pandera", "jinja2", "tqdm"}
 """Libraries that are imported inside the functions that need them."""
 
 

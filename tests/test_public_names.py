@@ -8,11 +8,11 @@ import pytest
 
 import metail2 as m2
 from metail2.effects.moments import CORRECTIONS
-from metail2.kernels.heterogeneity import TAU2_INTERVALS
-from metail2.kernels.inference import TESTS
+from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.prediction import PREDICTION
 from metail2.kernels.tables import MANTEL_HAENSZEL
 from metail2.kernels.tau2 import TAU2
+from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 from metail2.results import GLANCE_COLUMNS, STATUS, STUDY_COLUMNS, STUDY_STATES, TIDY_COLUMNS
 from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES
 
@@ -55,7 +55,10 @@ def test_the_version_is_that_of_the_distribution():
 @pytest.mark.parametrize(
     ("function", "signature"),
     [
-        (m2.pool, "(effects, vi=None, *, tau2='REML', test='knapp_hartung', moderators=None, level=0.95)"),
+        (
+            m2.pool,
+            "(effects, vi=None, *, tau2='REML', test='knapp_hartung', moderators=None, level=0.95, weights=None)",
+        ),
         (m2.EffectSizes.from_arrays, "(yi, vi=None, study=None, moderators=None, *, V=None, measure='GEN')"),
         (
             m2.effect_sizes,
@@ -65,7 +68,7 @@ def test_the_version_is_that_of_the_distribution():
         (m2.EffectSizes.subset, "(self, mask)"),
         (m2.EffectSizes.drop, "(self, i)"),
         (m2.EffectSizes.concat, "(parts)"),
-        (m2.RandomEffects, "(tau2='REML', test='knapp_hartung', moderators=None, level=0.95)"),
+        (m2.RandomEffects, "(tau2='REML', test='knapp_hartung', moderators=None, level=0.95, weights=None)"),
         (m2.MantelHaenszel, "(measure='OR', level=0.95)"),
         (m2.Peto, "(level=0.95)"),
     ],
@@ -77,9 +80,9 @@ def test_signatures(function, signature):
 
 
 def test_codes_of_the_choices():
-    assert set(TAU2) == {"CE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM"}
+    assert set(TAU2) == {"CE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM", "GENQ"}
     assert list(TESTS) == ["z", "t", "knapp_hartung", "knapp_hartung_adhoc"]
-    assert list(PREDICTION) == ["normal", "t_k1", "hts", "hk"]
+    assert list(PREDICTION) == ["normal", "t_k1", "hts", "hk", "hk_pr"]
     assert list(TAU2_INTERVALS) == ["q_profile"]
     assert set(MANTEL_HAENSZEL) == {"OR", "RR", "RD", "IRR", "IRD"}
     assert set(m2.MEASURES) == set(MEASURES.split())

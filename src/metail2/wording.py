@@ -18,6 +18,7 @@ TAU2_NAMES = {
     "EB": "empirical Bayes",
     "PM": "Paule–Mandel",
     "PMM": "Paule–Mandel, median-unbiased",
+    "GENQ": "generalised Q moment estimator, the user's weights",
     "MH": "Mantel–Haenszel",
     "PETO": "Peto",
 }
@@ -32,6 +33,7 @@ PREDICTION_NAMES = {
     "t_k1": "t, k − 1 df",
     "hts": "Higgins–Thompson–Spiegelhalter, t with k − 2 df",
     "hk": "t, k − 1 df, Hartung–Knapp SE",
+    "hk_pr": "Partlett–Riley, t with k − 2 df, Hartung–Knapp SE",
 }
 
 

@@ -9,7 +9,7 @@ from metail2.cli.analysis import MODELS
 from metail2.cli.output import FORMATS
 from metail2.effects.counts import TO
 from metail2.effects.transforms import TRANSFORMS
-from metail2.kernels.inference import TESTS
+from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.tau2 import TAU2
 
 SCREENS = ["--help", "report --help", "pool --help", "forest --help", "datasets", "datasets --help", "measures"]

@@ -5,8 +5,15 @@ import pytest
 from scipy import stats
 from scipy.optimize import brentq
 
-from metail2.kernels.heterogeneity import TAU2_INTERVALS, h2_from_tau2, heterogeneity, i2_from_q, i2_from_tau2
+from metail2.kernels.fitted import fit_random_effects
+from metail2.kernels.heterogeneity import h2_from_tau2, heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.tau2 import TAU2, solve_q
+from metail2.kernels.tau2_intervals import TAU2_INTERVALS
+
+
+def q_profile(yi, vi, x):
+    found = TAU2_INTERVALS["q_profile"](fit_random_effects(yi, vi, x, "DL"), 0.95)
+    return found.lower, found.upper
 
 
 def generalised_q(tau2, yi, vi, x):
@@ -21,7 +28,7 @@ def test_q_profile_by_root_finding(bcg, latitude, ones, moderator):
     yi, vi = bcg
     x = latitude if moderator else ones(13)
     df = 13 - x.shape[1]
-    lower, upper = TAU2_INTERVALS["q_profile"](yi, vi, x, 0.95)
+    lower, upper = q_profile(yi, vi, x)
     for limit, tail in ((lower, 0.025), (upper, 0.975)):
         target = stats.chi2.isf(tail, df)
         if generalised_q(0.0, yi, vi, x) < target:
@@ -33,27 +40,27 @@ def test_q_profile_by_root_finding(bcg, latitude, ones, moderator):
 
 
 def test_an_upper_limit_has_no_cap(ones):
-    _, upper = TAU2_INTERVALS["q_profile"](np.array([0.0, 1e6]), np.ones(2), ones(2), 0.95)
+    _, upper = q_profile(np.array([0.0, 1e6]), np.ones(2), ones(2))
     assert float(upper) == pytest.approx(0.5e12 / stats.chi2.isf(0.975, 1) - 1, rel=1e-9)
 
 
 def test_an_empty_confidence_set_is_0_to_0(ones):
-    limits = TAU2_INTERVALS["q_profile"](np.full(9, 0.3), np.full(9, 1.0), ones(9), 0.95)
+    limits = q_profile(np.full(9, 0.3), np.full(9, 1.0), ones(9))
     assert [float(limit) for limit in limits] == [0, 0]
 
 
 def test_q_profile_covers_many_outcomes_at_once(bcg, ones):
     yi, vi = bcg
     many = np.stack([yi, 0.1 * yi, yi**2])
-    lower, upper = TAU2_INTERVALS["q_profile"](many, vi, ones(13), 0.95)
+    lower, upper = q_profile(many, vi, ones(13))
     for i in range(3):
-        one = TAU2_INTERVALS["q_profile"](many[i], vi, ones(13), 0.95)
+        one = q_profile(many[i], vi, ones(13))
         assert (float(lower[i]), float(upper[i])) == pytest.approx([float(limit) for limit in one], rel=1e-10)
 
 
 def test_paule_mandel_lies_inside_its_interval(bcg, gravity, ones):
     for yi, vi in (bcg, gravity):
-        lower, upper = TAU2_INTERVALS["q_profile"](yi, vi, ones(len(yi)), 0.95)
+        lower, upper = q_profile(yi, vi, ones(len(yi)))
         assert lower < TAU2["PM"](yi, vi, ones(len(yi))).value < upper
         assert lower < TAU2["PMM"](yi, vi, ones(len(yi))).value < upper
 

@@ -6,8 +6,7 @@ import pytest
 from scipy import stats
 
 from metail2.errors import UnknownChoice
-from metail2.kernels.inference import TESTS, chi2_upper, moderator_test, quantile, two_sided, wald
-from metail2.kernels.prediction import PREDICTION
+from metail2.kernels.inference import FACTORS, chi2_upper, joint_test, quantile, quantiles, two_sided, wald
 
 
 @pytest.mark.parametrize("z", [0.0, 1.959963984540054, -8.0, 20.0, 37.0, -37.5])
@@ -64,7 +63,7 @@ def test_a_standard_error_of_0():
 
 def test_what_a_test_does_to_the_covariance():
     s2 = np.array([0.25, 4.0])
-    assert {name: (rule(s2, 6)[0].tolist(), rule(s2, 6)[1]) for name, rule in TESTS.items()} == {
+    assert {name: (rule(s2, 6)[0].tolist(), rule(s2, 6)[1]) for name, rule in FACTORS.items()} == {
         "z": ([1, 1], np.inf),
         "t": ([1, 1], 6.0),
         "knapp_hartung": ([0.25, 4], 6.0),
@@ -74,38 +73,34 @@ def test_what_a_test_does_to_the_covariance():
 
 def test_an_unknown_test_is_answered_with_the_nearest():
     with pytest.raises(UnknownChoice, match="Did you mean 'knapp_hartung'"):
-        TESTS["knap_hartung"]
+        FACTORS["knap_hartung"]
 
 
-def test_moderator_test_is_the_f_test():
+def test_joint_test_is_the_f_test():
     beta, covariance = np.array([0.5, -1.0]), np.array([[0.2, 0.05], [0.05, 0.4]])
     chi2 = float(beta @ np.linalg.inv(covariance) @ beta)
-    assert moderator_test(beta, covariance, np.inf) == pytest.approx((chi2, stats.chi2.sf(chi2, 2)), rel=1e-12)
-    assert moderator_test(beta, covariance, 9.0) == pytest.approx((chi2 / 2, stats.f.sf(chi2 / 2, 2, 9)), rel=1e-12)
+    found = joint_test(beta, covariance, np.inf)
+    assert (found.statistic, found.p_value) == pytest.approx((chi2, stats.chi2.sf(chi2, 2)), rel=1e-12)
+    found = joint_test(beta, covariance, 9.0, scale=0.8)
+    assert (found.statistic, found.p_value) == pytest.approx((0.4 * chi2, stats.f.sf(0.4 * chi2, 2, 9)), rel=1e-12)
+    assert (found.df, found.df_error) == (2.0, 9.0)
 
 
-def test_moderator_test_of_one_coefficient_is_the_square_of_its_own():
+def test_joint_test_of_one_coefficient_is_the_square_of_its_own():
     one = wald(np.array([1.3]), np.array([0.4]), 8.0, 0.95)
-    statistic, p = moderator_test(np.array([1.3]), np.array([[0.4]]), 8.0)
-    assert statistic == pytest.approx(float(one.statistic[0]) ** 2, rel=1e-13)
-    assert p == pytest.approx(float(one.p_value[0]), rel=1e-12)
+    found = joint_test(np.array([1.3]), np.array([[0.4]]), 8.0)
+    assert found.statistic == pytest.approx(float(one.statistic[0]) ** 2, rel=1e-13)
+    assert found.p_value == pytest.approx(float(one.p_value[0]), rel=1e-12)
 
 
-def test_moderator_test_without_any_variance_is_undefined():
-    assert np.isnan(moderator_test(np.array([0.0]), np.zeros((1, 1)), 3.0)).all()
+def test_joint_test_without_any_variance_is_undefined():
+    found = joint_test(np.array([0.0]), np.zeros((1, 1)), 3.0)
+    assert np.isnan([found.statistic, found.p_value]).all()
 
 
-def test_prediction_intervals():
-    # variance 0.04, Hartung–Knapp variance 0.09, τ² 0.16, 6 studies
-    half = {name: rule(0.04, 0.09, 0.16, 6, 0.95) for name, rule in PREDICTION.items()}
-    assert half == pytest.approx({
-        "normal": stats.norm.isf(0.025) * np.sqrt(0.2),
-        "t_k1": stats.t.isf(0.025, 5) * np.sqrt(0.2),
-        "hts": stats.t.isf(0.025, 4) * np.sqrt(0.2),
-        "hk": stats.t.isf(0.025, 5) * 0.5,
-    })  # fmt: skip
-
-
-def test_prediction_intervals_without_degrees_of_freedom():
-    defined = {name: not np.isnan(rule(0.04, 0.09, 0.16, 2, 0.95)) for name, rule in PREDICTION.items()}
-    assert defined == {"normal": True, "t_k1": True, "hts": False, "hk": True}
+def test_every_coefficient_may_have_its_own_degrees_of_freedom():
+    found = wald(np.array([1.0, 2.0]), np.array([0.3, 0.5]), np.array([3.5, 80.0]), 0.9)
+    for j, df in enumerate((3.5, 80.0)):
+        one = wald(found.estimate[[j]], found.se[[j]] ** 2, df, 0.9)
+        assert (found.lower[j], found.p_value[j]) == pytest.approx((one.lower[0], one.p_value[0]), rel=1e-14)
+    np.testing.assert_allclose(quantiles(0.9, np.array([3.5, 80.0])), stats.t.isf(0.05, [3.5, 80.0]), rtol=1e-12)

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from metail2.kernels.heterogeneity import TAU2_INTERVALS
-from metail2.kernels.inference import TESTS, wald
-from metail2.kernels.tau2 import TAU2
-from metail2.kernels.wls import weighted_fit
+from metail2.kernels.coefficient_tests import TESTS
+from metail2.kernels.fitted import fit_random_effects
+from metail2.kernels.inference import wald
+from metail2.kernels.tau2 import TAU2, WEIGHTED
+from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 
 SETS, K, MU, TRUE_TAU2 = 2000, 10, 0.4, 0.1
 
@@ -19,11 +20,9 @@ def simulate(seed, *, equal):
 
 def fitted(yi, vi, code, test, x=None):
     x = np.ones((K, 1)) if x is None else x
-    tau2 = TAU2[code](yi, vi, x).value
-    fit = weighted_fit(yi, 1 / (vi + tau2[..., None]), x)
-    factor, df = TESTS[test](fit.q() / (K - x.shape[1]), K - x.shape[1])
-    variance = factor[..., None] * np.diagonal(fit.covariance, axis1=-2, axis2=-1)
-    return tau2, wald(fit.beta, variance, df, 0.95)
+    found = fit_random_effects(yi, vi, x, code, 1 / np.sqrt(vi) if code in WEIGHTED else None)
+    reference = TESTS[test].reference(found, 0.95)
+    return found.tau2.value, wald(found.beta, reference.variance, reference.df, 0.95)
 
 
 def coverage(found, truth):
@@ -84,6 +83,7 @@ def test_median_unbiased_paule_mandel_has_the_median_right():
 
 def test_q_profile_covers_exactly():
     yi, vi = simulate(7, equal=False)
-    lower, upper = TAU2_INTERVALS["q_profile"](yi, vi, np.ones((K, 1)), 0.95)
+    found = TAU2_INTERVALS["q_profile"](fit_random_effects(yi, vi, np.ones((K, 1)), "DL"), 0.95)
+    lower, upper = found.lower, found.upper
     covered = np.mean((lower <= TRUE_TAU2) & (upper >= TRUE_TAU2))
     assert abs(covered - 0.95) < 3 * np.sqrt(0.95 * 0.05 / SETS)

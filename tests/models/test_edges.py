@@ -9,12 +9,12 @@ from scipy import stats
 
 import metail2 as m2
 from metail2.errors import EffectSizeError, MetailWarning, ModelError, UnknownChoice
-from metail2.kernels.inference import TESTS
-from metail2.kernels.tau2 import TAU2
+from metail2.kernels.coefficient_tests import TESTS
+from metail2.kernels.tau2 import TAU2, WEIGHTED
 
 
 # ------------------------------------------------------------------------------------- few studies
-@pytest.mark.parametrize("code", list(TAU2))
+@pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
 @pytest.mark.parametrize("test", list(TESTS))
 def test_one_study_shows_its_own_interval(code, test):
     result = m2.pool([0.5], [0.04], tau2=code, test=test)
@@ -61,7 +61,7 @@ def test_three_studies_have_a_prediction_interval():
 
 
 # ------------------------------------------------------------------------------------- agreement
-@pytest.mark.parametrize("code", list(TAU2))
+@pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
 @pytest.mark.parametrize("value", [0.0, 0.1, -1 / 3])
 def test_all_effects_equal(code, value):
     yi, vi = [value] * 4, [0.1, 0.2, 0.3, 0.4]
@@ -106,7 +106,7 @@ def test_no_heterogeneity_shows_both_other_intervals():
 
 
 # ------------------------------------------------------------------------------------- precision
-@pytest.mark.parametrize("code", list(TAU2))
+@pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
 @pytest.mark.parametrize("ratio", [1e-8, 1e4])
 def test_one_variance_far_from_the_others(code, ratio):
     yi, vi = np.array([0.3, -0.4, 0.9, 0.1, 0.5]), np.array([0.1, 0.2, 0.15 * ratio, 0.1, 0.2])

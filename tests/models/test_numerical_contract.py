@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import metail2 as m2
-from metail2.kernels.inference import TESTS
-from metail2.kernels.tau2 import TAU2
+from metail2.kernels.coefficient_tests import TESTS
+from metail2.kernels.tau2 import TAU2, WEIGHTED
 
 REL = 1e-12
 YEAR = [1948, 1949, 1960, 1977, 1973, 1953, 1973, 1980, 1968, 1961, 1974, 1969, 1976]
@@ -59,7 +59,7 @@ def unchanged(before, after, c):
 
 
 @pytest.mark.parametrize("test", list(TESTS))
-@pytest.mark.parametrize("code", list(TAU2))
+@pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
 @pytest.mark.parametrize("name", list(SETS))
 @pytest.mark.parametrize(("c", "d"), [(-2.5, 0.0), (1e-6, 0.0), (3e5, 0.0), (1.0, 1.25), (-0.7, -3.0)])
 def test_scale_and_shift_of_a_mean(name, code, test, c, d):
@@ -79,7 +79,7 @@ def test_scale_and_shift_of_a_mean(name, code, test, c, d):
 
 
 @pytest.mark.parametrize("test", list(TESTS))
-@pytest.mark.parametrize("code", list(TAU2))
+@pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
 @pytest.mark.parametrize(("c", "d"), [(-2.5, 0.0), (1e-6, 0.0), (1.0, 1.25)])
 def test_scale_and_shift_of_a_regression(code, test, c, d):
     before = m2.pool(effects("bcg"), tau2=code, test=test, moderators="year")
@@ -93,7 +93,7 @@ def test_scale_and_shift_of_a_regression(code, test, c, d):
     same(after.tidy()["p_value"].iloc[1], before.tidy()["p_value"].iloc[1], 0.01)
 
 
-@pytest.mark.parametrize("code", list(TAU2))
+@pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
 @pytest.mark.parametrize("name", list(SETS))
 def test_order_of_the_studies(name, code):
     k = len(SETS[name][0])
@@ -106,7 +106,7 @@ def test_order_of_the_studies(name, code):
         same(after.studies()["weight"], before.studies()["weight"].to_numpy()[order], 100)
 
 
-@pytest.mark.parametrize("code", list(TAU2))
+@pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
 def test_the_interval_for_tau2_scales(code):
     before, after = m2.pool(effects("bcg"), tau2=code), m2.pool(effects("bcg", 250.0, 3.0), tau2=code)
     one, other = before.tau2_interval(), after.tau2_interval()
@@ -118,7 +118,7 @@ def test_the_interval_for_tau2_scales(code):
 @given(
     data=st.lists(st.tuples(st.floats(-3, 3), st.floats(0.01, 2)), min_size=3, max_size=9),
     exponent=st.integers(-60, 60),
-    code=st.sampled_from(sorted(TAU2)),
+    code=st.sampled_from(sorted(set(TAU2) - set(WEIGHTED))),
 )
 @settings(max_examples=120, deadline=None, derandomize=True)
 def test_powers_of_two_change_no_digit(data, exponent, code):
@@ -140,7 +140,7 @@ def test_p_values_far_out_in_the_tails():
     assert t.p_value == pytest.approx(1e-18, rel=1e-9)
 
 
-@pytest.mark.parametrize("code", list(TAU2))
+@pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
 @pytest.mark.parametrize("moderators", [None, "x"])
 def test_ten_thousand_studies_need_linear_memory(code, moderators):
     rng = np.random.default_rng(0)

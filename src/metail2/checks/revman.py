@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from metail2.effects.effect_sizes import LARGEST
 from metail2.kernels.heterogeneity import heterogeneity, i2_from_q, i2_from_tau2
-from metail2.kernels.inference import TESTS, chi2_upper, wald
+from metail2.kernels.inference import FACTORS, chi2_upper, wald
 from metail2.kernels.tables import MANTEL_HAENSZEL, hypergeometric_variance
 from metail2.kernels.tau2 import TAU2
 
@@ -255,7 +255,7 @@ def pool_effects(effects: Effects, way: Way, level: float) -> Pooled:
         estimate, variance = float((weights * yi).sum() / weights.sum()), float(1 / weights.sum())
     # with one study the interval is its own
     s2 = np.asarray((weights * (yi - estimate) ** 2).sum() / df if df else 1.0)
-    factor, test_df = TESTS[way.test if df else "z"](s2, df)
+    factor, test_df = FACTORS[way.test if df else "z"](s2, df)
     normal = wald(np.atleast_1d(estimate), np.atleast_1d(variance), np.inf, level)
     shown = wald(np.atleast_1d(estimate), np.atleast_1d(factor * variance), test_df, level)
     typical = float(heterogeneity(yi, vi, np.ones((len(yi), 1))).typical_variance) if df else NAN

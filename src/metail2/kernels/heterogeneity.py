@@ -1,18 +1,14 @@
-"""How much studies differ: Q, I², H², and the Q-profile interval for τ²."""
+"""How much studies differ: Q, I² and H²."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import chdtri
 
 from metail2.kernels.inference import chi2_upper
-from metail2.kernels.tau2 import solve_q
 from metail2.kernels.wls import weighted_fit
-from metail2.registry import Registry
 
 Floats = NDArray[np.float64]
 
@@ -58,23 +54,3 @@ def i2_from_q(q: Floats, df: float) -> Floats:
 def h2_from_tau2(tau2: Floats, typical_variance: Floats) -> Floats:
     """H² = τ²/typical variance + 1."""
     return np.asarray(tau2 / typical_variance + 1)
-
-
-Tau2Interval = Callable[[Floats, Floats, Floats, float], tuple[Floats, Floats]]
-"""``(yi, vi, x, level) → (lower, upper)`` for τ²."""
-
-TAU2_INTERVALS: Registry[Tau2Interval] = Registry("τ² interval")
-
-
-@TAU2_INTERVALS.register("q_profile")
-def q_profile(yi: Floats, vi: Floats, x: Floats, level: float) -> tuple[Floats, Floats]:
-    """Limits for τ² at which the generalised Q meets the χ² quantiles (Viechtbauer 2007).
-
-    The upper limit has no cap. Where even Q(0) lies below the lower quantile the confidence set is empty and both
-    limits are 0.
-    """
-    df = x.shape[-2] - x.shape[-1]
-    tail = (1 - level) / 2
-    lower, _ = solve_q(yi, vi, x, np.asarray(chdtri(df, tail)))
-    upper, _ = solve_q(yi, vi, x, np.asarray(chdtri(df, 1 - tail)))
-    return lower, upper

@@ -13,46 +13,56 @@ from metail2.registry import Registry
 
 Floats = NDArray[np.float64]
 
-Test = Callable[[Floats, int], tuple[Floats, float]]
+Factor = Callable[[Floats, int], tuple[Floats, float]]
 """``(s², residual df) → (factor on the covariance, df of the reference distribution)``; df is inf for the normal."""
 
-TESTS: Registry[Test] = Registry("test")
+FACTORS: Registry[Factor] = Registry("test")
+"""Tests that scale the covariance of the coefficients by one number; `coefficient_tests.TESTS` holds all tests."""
 
 
-@TESTS.register("z")
+@FACTORS.register("z")
 def z_test(s2: Floats, df: int) -> tuple[Floats, float]:
     """Normal reference distribution."""
     return np.ones_like(s2), np.inf
 
 
-@TESTS.register("t")
+@FACTORS.register("t")
 def t_test(s2: Floats, df: int) -> tuple[Floats, float]:
     """t with k − p degrees of freedom, covariance as it is."""
     return np.ones_like(s2), float(df)
 
 
-@TESTS.register("knapp_hartung")
+@FACTORS.register("knapp_hartung")
 def knapp_hartung(s2: Floats, df: int) -> tuple[Floats, float]:
     """Covariance scaled by s² = y′Py/(k − p), t with k − p df (Hartung & Knapp 2001; Knapp & Hartung 2003)."""
     return s2, float(df)
 
 
-@TESTS.register("knapp_hartung_adhoc")
+@FACTORS.register("knapp_hartung_adhoc")
 def knapp_hartung_adhoc(s2: Floats, df: int) -> tuple[Floats, float]:
     """Knapp–Hartung with the factor never below 1 (Knapp & Hartung 2003, p. 2698)."""
     return np.maximum(s2, 1.0), float(df)
 
 
-def two_sided(statistic: Floats, df: float) -> Floats:
+def two_sided(statistic: Floats, df: float | Floats) -> Floats:
     """Two-sided P value of a z (df infinite) or t statistic; NaN stays NaN."""
-    tail = ndtr(-np.abs(statistic)) if np.isinf(df) else stdtr(df, -np.abs(statistic))
+    tail = ndtr(-np.abs(statistic)) if _normal(df) else stdtr(df, -np.abs(statistic))
     return np.asarray(2 * tail)
 
 
 def quantile(level: float, df: float) -> float:
     """Two-sided critical value at `level`, normal (df infinite) or t."""
+    return float(quantiles(level, df))
+
+
+def quantiles(level: float, df: float | Floats) -> Floats:
+    """Two-sided critical values at `level`, normal (df infinite) or t with each of `df`; shape of `df`."""
     upper = 0.5 + level / 2
-    return float(ndtri(upper) if np.isinf(df) else stdtrit(df, upper))
+    return np.asarray(ndtri(upper) if _normal(df) else stdtrit(df, upper))
+
+
+def _normal(df: float | Floats) -> bool:
+    return isinstance(df, float) and np.isinf(df)
 
 
 def chi2_upper(q: Floats, df: float) -> Floats:
@@ -68,8 +78,8 @@ class Wald:
     ----------
     estimate, se, statistic, p_value, lower, upper : ndarray, shape (..., p)
         On the pooled scale.
-    df : float
-        Of the reference distribution; inf for the normal.
+    df : float, or ndarray of shape (..., p)
+        Of the reference distribution; inf for the normal. One number, unless each coefficient has its own.
     """
 
     estimate: Floats
@@ -78,17 +88,17 @@ class Wald:
     p_value: Floats
     lower: Floats
     upper: Floats
-    df: float
+    df: float | Floats
 
 
-def wald(estimate: Floats, variance: Floats, df: float, level: float) -> Wald:
+def wald(estimate: Floats, variance: Floats, df: float | Floats, level: float) -> Wald:
     """Test estimates against 0 and give their intervals.
 
     Parameters
     ----------
     estimate, variance : ndarray, shape (..., p)
         Coefficients and their variances; with a variance of 0 the statistic is infinite (NaN for 0/0).
-    df : float
+    df : float, or ndarray of shape (..., p)
         Degrees of freedom; inf for the normal.
     level : float
         Confidence level in (0, 1).
@@ -96,19 +106,37 @@ def wald(estimate: Floats, variance: Floats, df: float, level: float) -> Wald:
     se = np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
         statistic = estimate / se
-    half = quantile(level, df) * se
+    half = quantiles(level, df) * se
     return Wald(estimate, se, statistic, two_sided(statistic, df), estimate - half, estimate + half, df)
 
 
-def moderator_test(beta: Floats, covariance: Floats, df: float) -> tuple[float, float]:
-    """Joint test that all of `beta` are 0: χ² (df infinite) or F = χ²/m on m and df; returns statistic and P.
+@dataclass(frozen=True, slots=True)
+class JointTest:
+    """A test that several linear combinations of the coefficients are all 0.
 
-    NaN where a coefficient has a variance of 0, as in an exact fit tested by Hartung–Knapp.
+    Attributes
+    ----------
+    statistic, p_value : float
+        χ² (df infinite), or F; NaN where a combination has a variance of 0, as in an exact fit tested by Hartung–Knapp.
+    df : float
+        Number of combinations.
+    df_error : float
+        Denominator degrees of freedom; inf for χ².
     """
-    m = beta.shape[-1]
+
+    statistic: float
+    p_value: float
+    df: float
+    df_error: float
+
+
+def joint_test(beta: Floats, covariance: Floats, df_error: float, scale: float = 1.0) -> JointTest:
+    """Test that all of `beta`, shape (m,), are 0: χ² on m df, or with `df_error` finite F = scale·χ²/m."""
+    m = float(beta.shape[-1])
     if not np.diagonal(covariance).all():
-        return float("nan"), float("nan")
+        return JointTest(float("nan"), float("nan"), m, df_error)
     chi2 = float(beta @ np.linalg.solve(covariance, beta))
-    if np.isinf(df):
-        return chi2, float(chdtrc(m, chi2))
-    return chi2 / m, float(fdtrc(m, df, chi2 / m))
+    if np.isinf(df_error):
+        return JointTest(chi2, float(chdtrc(m, chi2)), m, df_error)
+    f = scale * chi2 / m
+    return JointTest(f, float(fdtrc(m, df_error, f)), m, df_error)

@@ -3,41 +3,107 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from metail2.kernels.inference import quantile
+from metail2.kernels.coefficient_tests import Reference
+from metail2.kernels.fitted import Fitted
 from metail2.registry import Registry
 
-Prediction = Callable[[float, float, float, int, float], float]
-"""``(variance of the mean, Knapp–Hartung variance of the mean, τ², k, level) → half width``; NaN where undefined."""
+Floats = NDArray[np.float64]
+
+
+class Predictive(Protocol):
+    """The predictive distribution of the true effect of a new study, leading shape (...)."""
+
+    def interval(self, level: float) -> tuple[Floats, Floats]:
+        """Limits between which a new effect lies with probability `level`, shape (...); NaN where undefined."""
+        ...
+
+    def above(self, threshold: float) -> Floats:
+        """Probability that a new effect lies above `threshold`, shape (...); NaN where undefined."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ScaledT:
+    """A normal or t distribution.
+
+    Attributes
+    ----------
+    centre, scale : ndarray, shape (...)
+        Location and scale.
+    df : float or ndarray, shape (...)
+        Degrees of freedom; inf for the normal. Undefined (NaN) where not above 0.
+    """
+
+    centre: Floats
+    scale: Floats
+    df: float | Floats
+
+    def interval(self, level: float) -> tuple[Floats, Floats]:
+        """Limits between which a new effect lies with probability `level`, shape (...)."""
+        upper = 0.5 + level / 2
+        half = self.scale * self._defined(lambda df: np.asarray(ndtri(upper) if df is None else stdtrit(df, upper)))
+        return np.asarray(self.centre - half), np.asarray(self.centre + half)
+
+    def above(self, threshold: float) -> Floats:
+        """Probability that a new effect lies above `threshold`, shape (...)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            away = (self.centre - threshold) / self.scale
+        return self._defined(lambda df: np.asarray(ndtr(away) if df is None else stdtr(df, away)))
+
+    def _defined(self, rule: Callable[[Floats | None], Floats]) -> Floats:
+        """Apply `rule` to the degrees of freedom (None for the normal), NaN where there are none."""
+        df = np.asarray(self.df, dtype=float)
+        if np.isinf(df).all():
+            return rule(None)
+        return np.where(df > 0, rule(np.where(df > 0, df, 1.0)), np.nan)
+
+
+Prediction = Callable[[Fitted, Reference], Predictive]
+"""``(fit of a mean, its test) → predictive distribution``."""
 
 PREDICTION: Registry[Prediction] = Registry("prediction interval")
 
 
-def _half(variance: float, tau2: float, df: float, level: float) -> float:
-    return quantile(level, df) * float(np.sqrt(variance + tau2)) if df > 0 else float("nan")
+def _around(fitted: Fitted, variance: Floats, df: float) -> ScaledT:
+    return ScaledT(fitted.beta[..., 0], np.sqrt(variance + fitted.tau2.value), df)
+
+
+def _variance(fitted: Fitted) -> Floats:
+    return np.asarray(fitted.covariance[..., 0, 0])
 
 
 @PREDICTION.register("normal")
-def normal(variance: float, kh_variance: float, tau2: float, k: int, level: float) -> float:
-    """Normal quantile times √(SE² + τ²)."""
-    return _half(variance, tau2, np.inf, level)
+def normal(fitted: Fitted, reference: Reference) -> Predictive:
+    """Normal with variance SE² + τ²."""
+    return _around(fitted, _variance(fitted), np.inf)
 
 
 @PREDICTION.register("t_k1")
-def t_k1(variance: float, kh_variance: float, tau2: float, k: int, level: float) -> float:
-    """Quantile of t with k − 1 df times √(SE² + τ²)."""
-    return _half(variance, tau2, k - 1, level)
+def t_k1(fitted: Fitted, reference: Reference) -> Predictive:
+    """Student's t with k − 1 df, scale √(SE² + τ²)."""
+    return _around(fitted, _variance(fitted), fitted.k - 1)
 
 
 @PREDICTION.register("hts")
-def higgins_thompson_spiegelhalter(variance: float, kh_variance: float, tau2: float, k: int, level: float) -> float:
-    """Quantile of t with k − 2 df times √(SE² + τ²) (Higgins, Thompson & Spiegelhalter 2009)."""
-    return _half(variance, tau2, k - 2, level)
+def higgins_thompson_spiegelhalter(fitted: Fitted, reference: Reference) -> Predictive:
+    """Student's t with k − 2 df, scale √(SE² + τ²) (Higgins, Thompson & Spiegelhalter 2009)."""
+    return _around(fitted, _variance(fitted), fitted.k - 2)
 
 
 @PREDICTION.register("hk")
-def hartung_knapp(variance: float, kh_variance: float, tau2: float, k: int, level: float) -> float:
-    """Quantile of t with k − 1 df times √(SE² + τ²), SE by Hartung–Knapp (Partlett & Riley 2017)."""
-    return _half(kh_variance, tau2, k - 1, level)
+def hartung_knapp(fitted: Fitted, reference: Reference) -> Predictive:
+    """Student's t with k − 1 df, SE by Hartung–Knapp."""
+    return _around(fitted, reference.knapp_hartung * _variance(fitted), fitted.k - 1)
+
+
+@PREDICTION.register("hk_pr")
+def hartung_knapp_partlett_riley(fitted: Fitted, reference: Reference) -> Predictive:
+    """Student's t with k − 2 df, SE by Hartung–Knapp (Partlett & Riley 2017, Statistics in Medicine 36:301–317)."""
+    return _around(fitted, reference.knapp_hartung * _variance(fitted), fitted.k - 2)

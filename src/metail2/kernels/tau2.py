@@ -5,7 +5,8 @@ Every estimator takes effects and sampling variances of shape (..., k) and a des
 
 Sources: DerSimonian & Laird 1986 and DerSimonian & Kacker 2007 (DL, moment estimators in general); Hedges 1983 (HE);
 Hunter & Schmidt 1990, Viechtbauer 2005 (HS, ML, REML and the standard errors); Sidik & Jonkman 2005 (SJ); Morris 1983
-(EB); Paule & Mandel 1982 (PM); Viechtbauer 2021 (median-unbiased PMM); Raudenbush 2009 (regression forms).
+(EB); Paule & Mandel 1982 (PM); Viechtbauer 2021 (median-unbiased PMM and GENQM); Raudenbush 2009 (regression forms);
+DerSimonian & Kacker 2007, Jackson et al. 2014 (GENQ).
 """
 
 from __future__ import annotations
@@ -50,8 +51,12 @@ class Tau2Estimate:
     fit: WeightedFit | None = None
 
 
-Estimator = Callable[[Floats, Floats, Floats], Tau2Estimate]
+Estimator = Callable[..., Tau2Estimate]
+"""``(yi, vi, x) → Tau2Estimate``; those of `WEIGHTED` take the user's weights as a fourth argument."""
+
 TAU2: Registry[Estimator] = Registry("τ² estimator")
+WEIGHTED = ("GENQ", "GENQM")
+"""Estimators that are defined by weights of the user."""
 
 MAX_STEPS = 200
 STEP = 1e-10
@@ -97,6 +102,15 @@ def hedges(yi: Floats, vi: Floats, x: Floats) -> Tau2Estimate:
     df = np.asarray(float(_df(x)))
     tau2 = np.maximum(0, (fit.q() - fit.trace(vi)) / df)
     return _closed(tau2, _moment_se(fit, vi, tau2, df))
+
+
+@TAU2.register("GENQ")
+def generalised_q(yi: Floats, vi: Floats, x: Floats, weights: Floats) -> Tau2Estimate:
+    """Moment estimator with any weights: Q with these weights equals its expectation."""
+    fit = weighted_fit(yi, weights, x)
+    scale = fit.trace()
+    tau2 = np.maximum(0, (fit.q() - fit.trace(weights * vi)) / scale)
+    return _closed(tau2, _moment_se(fit, vi, tau2, scale))
 
 
 def _hunter_schmidt(yi: Floats, vi: Floats, x: Floats, inflation: float) -> Tau2Estimate:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from metail2.effects.effect_sizes import EffectSizes
-from metail2.errors import MetailWarning, ModelError
-from metail2.kernels.heterogeneity import (
-    Heterogeneity,
-    heterogeneity,
-)
-from metail2.kernels.inference import TESTS, wald
-from metail2.kernels.tau2 import TAU2, Tau2Estimate
+from metail2.errors import MetailWarning, ModelError, UnknownChoice
+from metail2.kernels.coefficient_tests import TESTS, Reference
+from metail2.kernels.fitted import at_tau2, fit_random_effects
+from metail2.kernels.heterogeneity import Heterogeneity, heterogeneity
+from metail2.kernels.inference import wald
+from metail2.kernels.tau2 import TAU2, WEIGHTED, Tau2Estimate
 from metail2.kernels.wls import weighted_fit
 from metail2.models.base import check_level
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
@@ -40,6 +40,9 @@ class RandomEffects:
         Right-hand side of a formula over the columns of `EffectSizes.moderators`.
     level : float
         Confidence level of all intervals.
+    weights : str, optional
+        Column of `EffectSizes.moderators` with the user's own positive weights. They replace 1/(v + τ²) in the
+        coefficients, whose standard errors follow from the model, and define Q for ``"GENQ"`` and ``"GENQM"``.
 
     Notes
     -----
@@ -52,10 +55,13 @@ class RandomEffects:
     test: str = "knapp_hartung"
     moderators: str | None = None
     level: float = 0.95
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         TAU2[self.tau2], TESTS[self.test]
         check_level(self.level)
+        if self.tau2 in WEIGHTED and self.weights is None:
+            raise ModelError(f"{self.tau2} is defined by weights: name their column, e.g. weights='w'.")
 
     def fit(self, effects: EffectSizes) -> RandomEffectsResult:
         """Fit the model.
@@ -69,7 +75,7 @@ class RandomEffects:
         ------
         ModelError
             If no effect is left, effects share patients (`effects.V`), there are not more studies than coefficients,
-            or moderators are collinear.
+            moderators are collinear, or a weight is not a positive number.
         """
         _refuse_dependence(effects)
         _warn_repeated(effects)
@@ -82,15 +88,27 @@ class RandomEffects:
         if len(used) == 1 and design.terms == ("intercept",):
             return _single(self, effects, design, used)
         check_rank(design.x, design.terms)
-        tau2 = TAU2[self.tau2](yi, vi, design.x)
-        fit = tau2.fit or weighted_fit(yi, 1 / (vi + tau2.value), design.x)
-        df = len(used) - len(design.terms)
-        factor, test_df = TESTS[self.test](fit.q() / df, df)
-        coefficients = wald(fit.beta, factor * np.diagonal(fit.covariance), test_df, self.level)
+        fitted = fit_random_effects(yi, vi, design.x, self.tau2, self._weights(effects, used))
+        reference = TESTS[self.test].reference(fitted, self.level)
+        coefficients = wald(fitted.beta, reference.variance, reference.df, self.level)
         spread = heterogeneity(yi, vi, design.x)
-        return RandomEffectsResult(
-            self, effects, design.terms, coefficients, design, used, tau2, fit, float(factor), spread
-        )
+        return RandomEffectsResult(self, effects, design.terms, coefficients, design, used, fitted, reference, spread)
+
+    def _weights(self, effects: EffectSizes, used: NDArray[np.int64]) -> Floats | None:
+        """Return the user's weights of the studies used."""
+        if self.weights is None:
+            return None
+        if self.weights not in effects.moderators:
+            raise UnknownChoice("column of weights", self.weights, map(str, effects.moderators.columns))
+        given = effects.moderators[self.weights].iloc[used]
+        weights = np.asarray(pd.to_numeric(given, errors="coerce"), dtype=float)
+        wrong = ~((weights > 0) & np.isfinite(weights))
+        if wrong.any():
+            i = int(np.argmax(wrong))
+            raise ModelError(
+                f"{effects.study[used[i]]}: the weight in {self.weights!r} is {given.iloc[i]!r}; give a number above 0."
+            )
+        return weights
 
     def _design(self, effects: EffectSizes) -> Design:
         complete = effects.complete
@@ -108,6 +126,7 @@ def pool(
     test: str = "knapp_hartung",
     moderators: str | None = None,
     level: float = 0.95,
+    weights: str | ArrayLike | None = None,
 ) -> RandomEffectsResult:
     """Pool effects with a random-effects model: ``RandomEffects(...).fit(effects)``.
 
@@ -119,6 +138,8 @@ def pool(
         Sampling variances, when `effects` are plain values.
     tau2, test, moderators, level
         See `RandomEffects`.
+    weights : str or array_like of shape (k,), optional
+        The user's weights, or the column of `EffectSizes.moderators` that holds them; see `RandomEffects`.
 
     Returns
     -------
@@ -129,13 +150,27 @@ def pool(
     ModelError, EffectSizeError, UnknownChoice
         See `RandomEffects.fit` and `EffectSizes.from_arrays`.
     """
-    if isinstance(effects, EffectSizes):
-        if vi is not None:
-            raise ModelError("EffectSizes carry their variances; leave vi out.")
-        prepared = effects
-    else:
-        prepared = EffectSizes.from_arrays(effects, vi)
-    return RandomEffects(tau2, test, moderators, level).fit(prepared)
+    prepared = _prepared(effects, vi)
+    if weights is None or isinstance(weights, str):
+        return RandomEffects(tau2, test, moderators, level, weights).fit(prepared)
+    return RandomEffects(tau2, test, moderators, level, "weights").fit(_with_weights(prepared, weights))
+
+
+def _prepared(effects: EffectSizes | ArrayLike, vi: ArrayLike | None) -> EffectSizes:
+    if not isinstance(effects, EffectSizes):
+        return EffectSizes.from_arrays(effects, vi)
+    if vi is not None:
+        raise ModelError("EffectSizes carry their variances; leave vi out.")
+    return effects
+
+
+def _with_weights(effects: EffectSizes, weights: ArrayLike) -> EffectSizes:
+    column = np.asarray(weights)
+    if column.shape != (len(effects),):
+        raise ModelError(f"There are {len(effects)} effects but {column.size} weights; give one for each effect.")
+    if "weights" in effects.moderators:
+        raise ModelError("The effects have a column 'weights' already; name it, or give the weights in a column.")
+    return effects.assign(weights=column)
 
 
 def _refuse_dependence(effects: EffectSizes) -> None:
@@ -177,5 +212,6 @@ def _single(spec: RandomEffects, effects: EffectSizes, design: Design, used: NDA
     tau2 = Tau2Estimate(undefined, undefined, 0, undefined, np.asarray(0))
     spread = Heterogeneity(undefined, 0, undefined, undefined)
     coefficients = wald(yi, vi, np.inf, spec.level)
-    fit = weighted_fit(yi, 1 / vi, design.x)
-    return RandomEffectsResult(spec, effects, design.terms, coefficients, design, used, tau2, fit, 1.0, spread)
+    fitted = at_tau2(yi, vi, design.x, spec.tau2, replace(tau2, fit=weighted_fit(yi, 1 / vi, design.x)))
+    reference = Reference(fitted.covariance, np.inf, np.asarray(1.0), np.asarray(1.0))
+    return RandomEffectsResult(spec, effects, design.terms, coefficients, design, used, fitted, reference, spread)

@@ -12,17 +12,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.errors import MetailWarning, ModelError
-from metail2.kernels.heterogeneity import (
-    TAU2_INTERVALS,
-    Heterogeneity,
-    h2_from_tau2,
-    i2_from_q,
-    i2_from_tau2,
-)
-from metail2.kernels.inference import TESTS, moderator_test, quantile, wald
+from metail2.kernels.coefficient_tests import TESTS, Reference
+from metail2.kernels.fitted import Fitted, fit_random_effects
+from metail2.kernels.heterogeneity import Heterogeneity, h2_from_tau2, i2_from_q, i2_from_tau2
+from metail2.kernels.inference import JointTest, quantiles, wald
 from metail2.kernels.likelihood import log_likelihood, restricted_log_likelihood
-from metail2.kernels.prediction import PREDICTION
-from metail2.kernels.tau2 import TAU2, Tau2Estimate
+from metail2.kernels.prediction import PREDICTION, Predictive
+from metail2.kernels.tau2 import Tau2Estimate
+from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 from metail2.kernels.wls import WeightedFit
 from metail2.models.base import COMPANION_COLUMNS, PooledResult, check_level, study_table
 from metail2.models.design import Design
@@ -45,22 +42,29 @@ class RandomEffectsResult(PooledResult):
         Design matrix and the formula's encoding.
     used : ndarray of int
         Positions of the effects in the fit.
-    tau2_estimate : Tau2Estimate
-        τ², its standard error and how the optimum was reached.
-    fit : WeightedFit
-        The weighted regression at τ².
-    factor : float
-        What the test multiplies the covariance of the coefficients by.
+    fitted : Fitted
+        Effects, τ², the weighted regression at τ², and the model-based covariance of the coefficients.
+    reference : Reference
+        What the coefficients are tested with.
     spread : Heterogeneity
         Cochran's Q and the typical sampling variance.
     """
 
     design: Design
     used: NDArray[np.int64]
-    tau2_estimate: Tau2Estimate
-    fit: WeightedFit
-    factor: float
+    fitted: Fitted
+    reference: Reference
     spread: Heterogeneity
+
+    @property
+    def tau2_estimate(self) -> Tau2Estimate:
+        """τ², its standard error and how the optimum was reached."""
+        return self.fitted.tau2
+
+    @property
+    def fit(self) -> WeightedFit:
+        """The regression with weights 1/(v + τ²)."""
+        return self.fitted.fit
 
     @property
     def k(self) -> int:
@@ -92,7 +96,7 @@ class RandomEffectsResult(PooledResult):
     @property
     def covariance(self) -> Floats:
         """Covariance of the coefficients as the test uses it, shape (p, p)."""
-        return np.asarray(self.factor * self.fit.covariance)
+        return self.reference.covariance
 
     @property
     def status(self) -> str:
@@ -116,15 +120,41 @@ class RandomEffectsResult(PooledResult):
         if method is None and self._no_prediction():
             warnings.warn(f"No prediction interval: {self._no_prediction()}.", MetailWarning, stacklevel=2)
             return NAN, NAN
-        centre = self.estimate
-        plain = float(self.fit.covariance[0, 0])
-        knapp_hartung = self.factor if self.spec.test.startswith("knapp") else float(self.fit.q()) / max(self.k - 1, 1)
+        lower, upper = self._predictive(method).interval(level)
+        return float(lower), float(upper)
+
+    def probability_above(self, threshold: float, method: str | None = None) -> float:
+        """Return the probability that the true effect of a new study lies above a threshold.
+
+        Parameters
+        ----------
+        threshold : float
+            On the pooled scale (a risk ratio of 0.8 is log 0.8).
+        method : str, optional
+            A code of `PREDICTION`; the default is that of `prediction_interval`, and NaN with a warning where there is
+            none.
+
+        Raises
+        ------
+        ModelError
+            If `threshold` is not a finite number, or the model has moderators.
+        """
+        if not math.isfinite(threshold):
+            raise ModelError(f"The threshold is {threshold}; give a finite number on the pooled scale.")
+        if method is None and self._no_prediction():
+            warnings.warn(f"No predictive distribution: {self._no_prediction()}.", MetailWarning, stacklevel=2)
+            return NAN
+        return float(self._predictive(method).above(threshold))
+
+    def _predictive(self, method: str | None) -> Predictive:
+        self._only(self.wald.estimate, "estimate")
         rule = PREDICTION[method or self._prediction_method()]
-        half = rule(plain, knapp_hartung * plain, self.tau2, self.k, level)
-        return centre - half, centre + half
+        if self.k < 2:
+            raise ModelError("One study says nothing about other studies, so there is no prediction interval.")
+        return rule(self.fitted, self.reference)
 
     def _prediction_method(self) -> str:
-        return "hk" if self.spec.test.startswith("knapp") else "t_k1"
+        return "t_k1" if self.spec.test in ("z", "t") else "kr" if self.spec.test == "kenward_roger" else "hk"
 
     def _no_prediction(self) -> str:
         """Why no prediction interval is shown by default; empty if one is."""
@@ -146,12 +176,10 @@ class RandomEffectsResult(PooledResult):
         rule = TAU2_INTERVALS[method]
         if self.k < 2:
             raise ModelError("One study says nothing about heterogeneity, so τ² has no interval.")
-        limits = np.array(
-            rule(self.effects.yi[self.used], self.effects.vi[self.used], self.design.x, level), dtype=float
-        )
+        found = rule(self.fitted, level)
+        limits = np.array([found.lower, found.upper], dtype=float)
         i2 = i2_from_tau2(limits, self.spread.typical_variance)
         h2 = h2_from_tau2(limits, self.spread.typical_variance)
-        note = "" if limits[1] > 0 else "The studies agree so closely that no τ² is compatible with them; 0 is shown."
         tau = np.sqrt(limits)
         return HeterogeneityInterval(
             lower=float(limits[0]),
@@ -164,7 +192,7 @@ class RandomEffectsResult(PooledResult):
             h2_upper=float(h2[1]),
             level=level,
             method=method,
-            note=note,
+            note=found.note,
         )
 
     def predict(self, new: pd.DataFrame | None = None, level: float = 0.95) -> pd.DataFrame:
@@ -187,9 +215,9 @@ class RandomEffectsResult(PooledResult):
         check_level(level)
         x = self.design.x if new is None else self.design.encode(new)
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
-        found = wald(x @ self.wald.estimate, variance, self.wald.df, level)
-        df = self.wald.df if np.isfinite(self.wald.df) else float(self.k - len(self.terms))
-        half = quantile(level, df) * np.sqrt(variance + self.tau2) if self.k > 2 else np.full(len(x), NAN)
+        found = wald(x @ self.wald.estimate, variance, self._contrast_df(x), level)
+        df = found.df if np.isfinite(found.df).all() else float(self.k - len(self.terms))
+        half = quantiles(level, df) * np.sqrt(variance + self.tau2) if self.k > 2 else np.full(len(x), NAN)
         return pd.DataFrame(
             {
                 "estimate": found.estimate,
@@ -200,6 +228,15 @@ class RandomEffectsResult(PooledResult):
                 "pi_upper": found.estimate + half,
             }
         )
+
+    def joint_test(self, contrasts: Floats) -> JointTest:
+        """Test that several linear combinations of the coefficients, shape (m, p), are all 0, as `spec.test` does."""
+        return TESTS[self.spec.test].joint(self.fitted, self.reference, contrasts)
+
+    def _contrast_df(self, contrasts: Floats) -> float | Floats:
+        if self.k == 1:
+            return np.inf
+        return TESTS[self.spec.test].contrast_df(self.fitted, self.reference, contrasts)
 
     def companions(self) -> pd.DataFrame:
         """Return the intervals that must stand beside a Hartung–Knapp interval where it may mislead, with the reason.
@@ -221,23 +258,24 @@ class RandomEffectsResult(PooledResult):
             doubts.append(("z", "with 2 studies the Hartung–Knapp interval rests on 1 degree of freedom"))
         elif self.tau2 == 0:
             doubts.append(("z", f"τ² is {'0 by assumption' if self.spec.tau2 == 'CE' else 'estimated as 0'}"))
-        if self.factor < 1 - ROUNDING:
+        if self.reference.factor < 1 - ROUNDING:
             doubts.append(("knapp_hartung_adhoc", "the Hartung–Knapp standard error is smaller than the one behind z"))
         return doubts
 
     def _companion(self, test: str, reason: str) -> tuple[object, ...]:
-        df, level = self.k - 1, self.spec.level
-        factor, test_df = TESTS[test](np.asarray(self.fit.q() / df), df)
-        other = wald(self.wald.estimate, factor * np.diagonal(self.fit.covariance), test_df, level)
-        half = NAN if self._no_prediction() else quantile(level, df) * math.hypot(other.se[0], math.sqrt(self.tau2))
-        centre = self.estimate
-        limits = (other.lower[0], other.upper[0], other.p_value[0], centre - half, centre + half)
+        level = self.spec.level
+        reference = TESTS[test].reference(self.fitted, level)
+        other = wald(self.wald.estimate, reference.variance, reference.df, level)
+        rule = PREDICTION["t_k1" if test == "z" else "hk"]
+        prediction = (NAN, NAN) if self._no_prediction() else rule(self.fitted, reference).interval(level)
+        limits = (other.lower[0], other.upper[0], other.p_value[0], *prediction)
         return (test, *map(float, limits), reason)
 
     def studies(self) -> pd.DataFrame:
         """Return one row a study, also of those left out; weights in percent of those used."""
         weight, fitted = np.full(len(self.effects), NAN), np.full(len(self.effects), NAN)
-        weight[self.used] = 100 * self.fit.weights / self.fit.weights.sum()
+        weights = self.fit.weights if self.fitted.weights is None else self.fitted.weights
+        weight[self.used] = 100 * weights / weights.sum()
         fitted[self.used] = self.design.x @ self.wald.estimate
         state = np.where(self.effects.complete, "missing_moderator", "missing").astype(object)
         state[np.isfinite(self.effects.yi) & np.isnan(self.effects.vi)] = "variance_undefined"
@@ -286,16 +324,16 @@ class RandomEffectsResult(PooledResult):
         tested = [j for j, term in enumerate(self.terms) if term != "intercept"]
         if not tested:
             return {"qm": NAN, "qm_df": NAN, "qm_p": NAN, "r2": NAN}
-        qm, p = moderator_test(self.wald.estimate[tested], self.covariance[np.ix_(tested, tested)], self.wald.df)
-        return {"qm": qm, "qm_df": float(len(tested)), "qm_p": p, "r2": self._r2}
+        found = self.joint_test(np.eye(len(self.terms))[tested])
+        return {"qm": found.statistic, "qm_df": found.df, "qm_p": found.p_value, "r2": self._r2}
 
     @cached_property
     def _r2(self) -> float:
         """Share of τ² that the moderators account for, percent (Raudenbush 1994); not below 0."""
         if self.spec.tau2 == "CE" or not self.design.has_intercept:
             return NAN
-        yi, vi = self.effects.yi[self.used], self.effects.vi[self.used]
-        total = float(TAU2[self.spec.tau2](yi, vi, np.ones((self.k, 1))).value)
+        own = self.fitted
+        total = float(fit_random_effects(own.yi, own.vi, np.ones((self.k, 1)), own.estimator, own.weights).tau2.value)
         return max(0.0, 100 * (1 - self.tau2 / total)) if total > 0 else NAN
 
     def _likelihood_row(self) -> dict[str, float]:

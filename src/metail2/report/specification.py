@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from metail2.checks.acceptance import Acceptance
 from metail2.errors import RecordError, ReportError, UnknownChoice
-from metail2.kernels.inference import TESTS
+from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.tau2 import TAU2
 from metail2.records.catalogue import report_folder
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import hypergeom
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from metail2.kernels.tables import MANTEL_HAENSZEL, hypergeometric_variance, peto
+from metail2.kernels.tables import MANTEL_HAENSZEL, hypergeometric_variance, observed_minus_expected, one_step
 
 TABLES = np.array([[4, 119, 11, 128], [6, 300, 29, 274], [0, 231, 11, 209], [62, 136, 24, 128], [3, 0, 2, 5.0]])
 RATES = np.array([[7, 1344, 11, 1988], [0, 1600, 8, 1461], [3, 12012, 14, 10962.0]])
@@ -72,6 +72,10 @@ def rate_difference(rates):
         weighted += w * (x1 / t1 - x2 / t2)
         variance += w**2 * (x1 / t1**2 + x2 / t2**2)
     return weighted / total, variance / total**2
+
+
+def peto(a, b, c, d):
+    return one_step(*observed_minus_expected(a, b, c, d))
 
 
 NAIVE = {"OR": odds_ratio, "RR": risk_ratio, "RD": risk_difference, "IRR": rate_ratio, "IRD": rate_difference}
@@ -174,6 +178,36 @@ def test_swapping_arms_changes_the_sign_only(rows):
     np.testing.assert_allclose(other.estimate, -one.estimate, rtol=1e-9, atol=1e-12)
     flipped = MANTEL_HAENSZEL["OR"](b, a, d, c)
     np.testing.assert_allclose(flipped.estimate, -MANTEL_HAENSZEL["OR"](a, b, c, d).estimate, rtol=1e-9, atol=1e-13)
+
+
+CERTAIN = np.array([[9, 0, 8, 0], [0, 7, 0, 3.0]])
+
+
+@pytest.mark.parametrize("measure", ["RR", "RD"])
+@pytest.mark.parametrize("swap", [[0, 1, 2, 3], [0, 1, 3, 2]])
+def test_a_variance_of_0_is_not_certainty(measure, swap):
+    """In every arm all patients or none have the event; with effective sizes rounding must not leave a residue."""
+    sizes = np.random.default_rng(6).uniform(3, 60, (50, 3, 2))
+    for data in (CERTAIN, *(np.insert(size, [1, 2], 0, axis=1)[:, swap] for size in sizes)):
+        found = MANTEL_HAENSZEL[measure](*data.T)
+        assert np.isnan([found.estimate, found.variance]).all()
+
+
+def test_one_step_is_the_maximum_of_its_quadratic():
+    rng = np.random.default_rng(5)
+    o_minus_e, v = rng.normal(0, 2, (3, 8)), rng.uniform(0, 9, (3, 8))
+    found = one_step(o_minus_e, v)
+    for i in range(3):
+        curve = [(o_minus_e[i] * theta - v[i] * theta**2 / 2).sum() for theta in found.estimate[i] + [-1e-3, 0, 1e-3]]
+        assert curve[1] > max(curve[0], curve[2])
+        assert float(found.variance[i]) == pytest.approx(1 / v[i].sum(), rel=1e-13)
+    assert np.isnan(one_step(np.zeros(2), np.zeros(2)).estimate)
+
+
+def test_observed_minus_expected_is_that_of_the_margins():
+    a, b, c, d = TABLES.T
+    expected = (a + c) * (a + b) / (a + b + c + d)
+    np.testing.assert_allclose(observed_minus_expected(a, b, c, d)[0], a - expected, rtol=1e-12)
 
 
 def test_hypergeometric_variance_of_a_single_patient_is_not_a_number():

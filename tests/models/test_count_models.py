@@ -21,6 +21,7 @@ EVERYBODY = counts((2, 50, 5, 50), (9, 9, 8, 8), (1, 30, 4, 31), labels=["Ann", 
 MODELS = [
     m2.MantelHaenszel(measure="OR"), m2.MantelHaenszel(measure="RR"), m2.MantelHaenszel(measure="RD"), m2.Peto(),
 ]  # fmt: skip
+TESTS = ("cmh", "cmh_p", "breslow_day", "breslow_day_p", "tarone", "tarone_p")
 
 
 @pytest.mark.parametrize("model", MODELS, ids=repr)
@@ -28,8 +29,9 @@ def test_columns_of_the_tables(model, bcg_frame):
     result = model.fit(bcg_frame)
     assert isinstance(result, Result)
     assert tuple(result.tidy()) == TIDY_COLUMNS
-    assert tuple(result.glance()) == (*GLANCE_COLUMNS, "level")
-    assert tuple(result.studies()) == (*STUDY_COLUMNS, "events1", "n1", "events2", "n2")
+    assert tuple(result.glance()) == (*GLANCE_COLUMNS, "level", *TESTS)
+    own = ("o_minus_e", "v") if result.method == "PETO" else ()
+    assert tuple(result.studies()) == (*STUDY_COLUMNS, "events1", "n1", "events2", "n2", *own)
     assert result.studies()["weight"].sum() == pytest.approx(100)
     assert np.isnan(result.tidy()["df"].iloc[0])
 
@@ -91,6 +93,10 @@ def test_a_study_in_which_everybody_had_the_event():
          "nothing can be pooled, because no event occurred in either arm of any study"),
         (m2.MantelHaenszel("OR"), counts((9, 9, 3, 9)),
          "the Mantel–Haenszel ratio is undefined, because one of its sums is 0"),
+        (m2.MantelHaenszel("RR"), counts((9, 9, 3, 3), (0, 8, 0, 9)),
+         "the variance of the Mantel–Haenszel ratio is 0, because in every arm all patients or none had the event"),
+        (m2.MantelHaenszel("RD"), counts((9, 9, 0, 3), (7, 7, 0, 5)),
+         "the variance of the Mantel–Haenszel difference is 0, because in every arm all patients or none had the"),
         (m2.Peto(), counts((0, 9, 0, 9), (8, 8, 9, 9)),
          "Peto's odds ratio is undefined, because no study has patients with and patients without the event"),
     ],
@@ -109,13 +115,19 @@ def test_undefined_ratios_say_why(model, frame, reason):
 @pytest.mark.parametrize("frame", [SPARSE, SPARSE.iloc[:1]])
 def test_no_nan_without_a_reason(model, frame):
     glance = model.fit(frame).glance().iloc[0]
-    missing = {name for name in GLANCE_COLUMNS if isinstance(glance[name], float) and math.isnan(glance[name])}
+    names = (*GLANCE_COLUMNS, *TESTS)
+    missing = {name for name in names if isinstance(glance[name], float) and math.isnan(glance[name])}
     missing -= {"qm", "qm_df", "qm_p", "r2"}  # no moderators: p is 1
     common = {"tau2", "tau2_se", "i2", "h2", "log_likelihood", "deviance", "aic", "bic", "aicc", "pi_lower", "pi_upper"}
     assert common <= missing
     assert "there is no τ², prediction interval or likelihood" in glance["status_reason"]
-    assert missing - common <= {"q", "q_p", "i2_q"}
-    assert bool(missing - common) is ("at least 2 studies with events" in glance["status_reason"])
+    missing -= common
+    if glance["measure"] != "OR":
+        assert {"breslow_day", "breslow_day_p", "tarone", "tarone_p"} <= missing
+        assert "Breslow–Day and Tarone's tests compare odds ratios" in glance["status_reason"]
+        missing -= {"breslow_day", "breslow_day_p", "tarone", "tarone_p"}
+    assert missing <= {"q", "q_p", "i2_q", "breslow_day", "breslow_day_p", "tarone", "tarone_p"}
+    assert bool(missing) is ("at least 2 studies with events" in glance["status_reason"])
 
 
 def test_one_study():
@@ -175,6 +187,77 @@ def test_exponentiate(bcg_frame):
     assert shown == pytest.approx(math.exp(m2.Peto().fit(bcg_frame).estimate))
     with pytest.raises(ModelError, match="RD is not pooled on a log scale"):
         m2.MantelHaenszel("RD").fit(bcg_frame).tidy(exponentiate=True)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [({"add": -1}, "add is -1; it must be 0 or a positive number"), ({"to": "zeros"}, "rule for zero cells 'zeros'")],
+)
+def test_corrections_are_checked_when_the_model_is_specified(wrong, message):
+    with pytest.raises((EffectSizeError, UnknownChoice), match=message):
+        m2.MantelHaenszel(**wrong)
+
+
+CORRECTED = counts((0, 50, 5, 50), (3, 40, 6, 42), (0, 9, 0, 9), (2, 60, 0, 61), labels=["Ann", "Ben", "Cal", "Dee"])
+
+
+@pytest.mark.parametrize(
+    ("options", "corrected", "note"),
+    [
+        ({}, {0: 0.5, 3: 0.5}, "the effect and interval shown for Ann and Dee, and Q, use 0.5 added to every cell"),
+        ({"add": 0.1}, {0: 0.1, 3: 0.1}, "shown for Ann and Dee, and Q, use 0.1 added to every cell"),
+        ({"to": "all"}, {0: 0.5, 1: 0.5, 3: 0.5}, "shown for every study, and Q, use 0.5 added to every cell"),
+        ({"to": "if0all", "add": 1}, {0: 1, 1: 1, 3: 1}, "shown for every study, and Q, use 1 added to every cell"),
+        (
+            {"to": "none"},
+            {},
+            "Ann and Dee: a zero cell was not corrected, so there is no effect or variance of its own",
+        ),
+        ({"add": 0}, {}, "Ann and Dee: a zero cell was not corrected"),
+    ],
+)
+def test_corrections_change_the_studies_shown_and_q_alone(options, corrected, note):
+    """rma.mh's add and to for the studies; the pooled estimate and the tests use the counts as they are."""
+    plain, result = m2.MantelHaenszel("OR").fit(CORRECTED), m2.MantelHaenszel("OR", **options).fit(CORRECTED)
+    assert result.tidy().equals(plain.tidy())
+    assert result.tests().equals(plain.tests())
+    assert note in result.glance()["status_reason"].iloc[0]
+    q, known = 0.0, 0
+    for i, (a, n1, c, n2) in enumerate(CORRECTED.drop(columns="study").to_numpy(dtype=float)):
+        cells = np.array([a, n1 - a, c, n2 - c]) + corrected.get(i, 0)
+        if cells.all() and i != 2:  # Cal has no event
+            effect = math.log(cells[0] * cells[3] / (cells[1] * cells[2]))
+            assert result.studies()["yi"].iloc[i] == pytest.approx(effect, rel=1e-12)
+            q, known = q + (effect - result.estimate) ** 2 / (1 / cells).sum(), known + 1
+        else:
+            assert np.isnan(result.studies()["yi"].iloc[i])
+    assert result.q == pytest.approx(q if known > 1 else np.nan, rel=1e-12, nan_ok=True)
+    assert result.q_df == known - 1
+
+
+def test_a_weight_of_0_says_why():
+    note = "Dee has a weight of 0 %, having no event in the control arm, yet the events of the experimental arm count"
+    assert note in m2.MantelHaenszel("RR").fit(CORRECTED).reason
+    full = counts((9, 9, 3, 8), (3, 40, 6, 42), labels=["Eve", "Ben"])
+    assert "Eve has a weight of 0 %, having no event in the control arm or nothing but events in the experimental" in (
+        m2.MantelHaenszel("OR").fit(full).reason
+    )
+    assert "weight of 0" not in m2.MantelHaenszel("RR").fit(full).reason
+
+
+def test_correction_of_person_time_is_of_events():
+    frame = pd.DataFrame({"events1": [0, 3], "time1": [9.0, 8], "events2": [2, 5], "time2": [7.0, 9]})
+    result = m2.MantelHaenszel("IRR").fit(frame)
+    assert "shown for study 1, and Q, use 0.5 added to every number of events" in result.reason
+
+
+def test_counts_need_not_be_whole(bcg_frame):
+    """Effective sizes of cluster-randomised trials: all counts over 1.5 leave the ratio and widen its interval."""
+    shrunk = bcg_frame.assign(**{name: bcg_frame[name] / 1.5 for name in ("events1", "n1", "events2", "n2")})
+    for measure in ("OR", "RR", "RD"):
+        whole, part = (m2.MantelHaenszel(measure).fit(frame) for frame in (bcg_frame, shrunk))
+        assert part.estimate == pytest.approx(whole.estimate, rel=1e-12)
+        assert part.se / whole.se == pytest.approx(math.sqrt(1.5), rel=1e-12)
 
 
 def test_zero_cells_are_not_corrected():

@@ -24,7 +24,8 @@ class TablePool:
     Attributes
     ----------
     estimate, variance : ndarray, shape (...)
-        On the pooled scale (log for ratios); NaN where the estimate is undefined (no events in one of the columns).
+        On the pooled scale (log for ratios); NaN where the estimate is undefined (no events in one of the columns), or
+        its variance is 0 (in every arm all patients or none have the event).
     weights : ndarray, shape (..., k)
         Weight of each table in the estimate.
     """
@@ -35,7 +36,8 @@ class TablePool:
 
 
 def _log_ratio(top: Floats, bottom: Floats, variance: Floats, weights: Floats) -> TablePool:
-    defined = (top > 0) & (bottom > 0)
+    """Take the log of a ratio of sums; undefined where one is 0, or where a variance of 0 would claim certainty."""
+    defined = (top > 0) & (bottom > 0) & (variance > 0)
     with np.errstate(divide="ignore", invalid="ignore"):
         estimate = np.log(top) - np.log(bottom)
     return TablePool(np.where(defined, estimate, np.nan), np.where(defined, variance, np.nan), weights)
@@ -70,21 +72,26 @@ def risk_ratio(a: Floats, b: Floats, c: Floats, d: Floats) -> TablePool:
     n = n1 + n2
     top, bottom = (a * n2 / n).sum(-1), (c * n1 / n).sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        variance = ((n1 * n2 * (a + c) - a * c * n) / n**2).sum(-1) / (top * bottom)
+        variance = ((n1 * a * d + n2 * b * c) / n**2).sum(-1) / (top * bottom)
     return _log_ratio(top, bottom, variance, c * n1 / n)
 
 
 @MANTEL_HAENSZEL.register("RD")
 def risk_difference(a: Floats, b: Floats, c: Floats, d: Floats) -> TablePool:
-    """Risk difference with the variance of Sato, Greenland & Robins (1989); tables without events keep their weight."""
+    """Risk difference with the variance of Sato, Greenland & Robins (1989); tables without events keep their weight.
+
+    Their estimator is δ·ΣP + ΣQ. It is summed here as Σ(Q + δ_k·P) + Σ(δ − δ_k)·P, δ_k being a table's own difference:
+    the first sum has no negative term, so that a variance of 0 is 0 and no residue of rounding.
+    """
     n1, n2 = a + b, c + d
     n = n1 + n2
     weights = n1 * n2 / n
     total = weights.sum(-1)
     estimate = (a * n2 / n - c * n1 / n).sum(-1) / total
     part = (n1**2 * c - n2**2 * a + n1 * n2 * (n2 - n1) / 2) / n**2
-    cross = (a * (n2 - c) + c * (n1 - a)) / (2 * n)
-    return _difference(estimate, (estimate * part.sum(-1) + cross.sum(-1)) / total**2, weights)
+    own = (n2**2 * a * b / n1 + n1**2 * c * d / n2) / n**2
+    spread = (estimate[..., None] - (a / n1 - c / n2)) * part
+    return _difference(estimate, (own.sum(-1) + spread.sum(-1)) / total**2, weights)
 
 
 @MANTEL_HAENSZEL.register("IRR")
@@ -108,18 +115,30 @@ def rate_difference(x1: Floats, t1: Floats, x2: Floats, t2: Floats) -> TablePool
     return _difference(estimate, variance, weights)
 
 
-def peto(a: Floats, b: Floats, c: Floats, d: Floats) -> TablePool:
-    """Peto's one-step log odds ratio Σ(O − E)/ΣV with the hypergeometric variance V (Yusuf et al. 1985).
+def one_step(o_minus_e: Floats, v: Floats) -> TablePool:
+    """Σ(O − E)/ΣV, the first Newton step from 0 to the maximum of a likelihood with score O − E and information V.
 
-    Tables in which nobody or everybody had the event have V = 0 and no weight.
+    Of two-by-two tables (`observed_minus_expected`) this is Peto's log odds ratio, of log-rank tests the log hazard
+    ratio (Yusuf et al. 1985).
+
+    Parameters
+    ----------
+    o_minus_e, v : ndarray, shape (..., k)
+        Observed minus expected events in the experimental arm, and the variance; a study with V = 0 has no weight.
     """
-    n1, n2, m = a + b, c + d, a + c
-    n = n1 + n2
-    v = hypergeometric_variance(a, b, c, d)
     total = v.sum(-1)
-    deviation = (a - m * n1 / n).sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return TablePool(np.where(total > 0, deviation / total, np.nan), np.where(total > 0, 1 / total, np.nan), v)
+        estimate, variance = o_minus_e.sum(-1) / total, 1 / total
+    return TablePool(np.where(total > 0, estimate, np.nan), np.where(total > 0, variance, np.nan), v)
+
+
+def observed_minus_expected(a: Floats, b: Floats, c: Floats, d: Floats) -> tuple[Floats, Floats]:
+    """Return O − E and V of each table given its margins, shape (..., k).
+
+    V is 0 where nobody or everybody had the event. E = (a + c)(a + b)/n, so that O − E is (ad − bc)/n, which loses no
+    digits where both products are exact.
+    """
+    return np.asarray((a * d - b * c) / (a + b + c + d)), hypergeometric_variance(a, b, c, d)
 
 
 def hypergeometric_variance(a: Floats, b: Floats, c: Floats, d: Floats) -> Floats:

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metail2.effects.counts import ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
-from metail2.effects.two_by_two import cells
 from metail2.kernels.tables import MANTEL_HAENSZEL
 from metail2.models.base import check_level
-from metail2.models.tables import RATIOS, TableResult, counted, effects_from_counts, event_columns, table_result
-from metail2.wording import listed, some
+from metail2.models.table_tests import table_columns
+from metail2.models.tables import RATIOS, TableResult, counted, effects_from_counts, table_result
+from metail2.wording import some
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +27,29 @@ class MantelHaenszel:
         What is pooled. RD keeps the weight of tables without events (variance of Sato, Greenland & Robins 1989).
     level : float
         Confidence level.
+    add : float, optional
+        Added to the cells of a table whose own effect is shown and enters Q; None is the measure's 0.5. The pooled
+        estimate and the tests use the counts as they are.
+    to : {"only0", "all", "if0all", "none"}
+        Which tables are corrected so: those with a zero cell; all; all if any has one; none.
 
     Notes
     -----
+    Counts need not be whole numbers: effective sizes of cluster-randomised trials are pooled as they are.
+
     Mantel N, Haenszel W (1959). JNCI 22:719–748. Robins J, Breslow N, Greenland S (1986). Biometrics 42:311–323.
     Greenland S, Robins JM (1985). Biometrics 41:55–68. Sato T (1989). Biometrics 45:1323.
     """
 
     measure: str = "OR"
     level: float = 0.95
+    add: float | None = None
+    to: str = "only0"
 
     def __post_init__(self) -> None:
         MANTEL_HAENSZEL[self.measure]
         check_level(self.level)
+        ZeroCells(self.add, self.to)
 
     def fit(self, data: pd.DataFrame | EffectSizes) -> TableResult:
         """Pool the tables.
@@ -53,48 +64,73 @@ class MantelHaenszel:
         TableResult
             Where no events occurred in one of the arms of all studies, a ratio is undefined: NaN, with the reason.
         """
-        effects = effects_from_counts(data, self.measure)
+        effects = effects_from_counts(data, self.measure, self.add, self.to)
         used = counted(effects)
-        pooled = MANTEL_HAENSZEL[self.measure](*(column[used] for column in _columns(effects)))
+        columns = table_columns(effects)
+        pooled = MANTEL_HAENSZEL[self.measure](*(column[used] for column in columns))
         if not np.isfinite(pooled.variance):
-            return table_result(self, effects, used, pooled, "MH", _undefined(effects))
-        notes = [_weightless(effects, used, pooled.weights), _corrected(effects, self.measure)]
+            return table_result(self, effects, used, pooled, "MH", _undefined(effects, columns))
+        weightless = np.zeros_like(used)
+        weightless[used] = (pooled.weights == 0) & effects.complete[used]
+        notes = [_weightless(effects, columns, weightless), *_corrected(self, effects, columns)]
         return table_result(self, effects, used, pooled, "MH", "; ".join(filter(None, notes)))
 
 
-def _columns(effects: EffectSizes) -> list[NDArray[np.float64]]:
-    if "time1" in effects.inputs:
-        return [np.asarray(effects.inputs[name]) for name in ("events1", "time1", "events2", "time2")]
-    table = cells(effects.inputs)
-    return [table[name] for name in "abcd"]
+def _named(effects: EffectSizes, rows: NDArray[np.bool_]) -> list[str]:
+    labels = effects.study if rows.any() else ()
+    return [labels[i] for i in np.flatnonzero(rows)]
 
 
-def _weightless(effects: EffectSizes, used: NDArray[np.bool_], weights: NDArray[np.float64]) -> str:
-    """Explain a weight of 0 %: the pooled ratio is a weighted mean of ratios only of studies with control events."""
-    names = [effects.study[i] for i in np.flatnonzero(used)[(weights == 0) & effects.complete[used]]]
+def _weightless(effects: EffectSizes, columns: tuple[NDArray[np.float64], ...], rows: NDArray[np.bool_]) -> str:
+    """Explain a weight of 0 %: the pooled ratio is a weighted mean of ratios of studies whose own is finite."""
+    names = _named(effects, rows)
     if not names:
         return ""
-    return (
-        f"{listed(names)} {'has' if len(names) == 1 else 'have'} a weight of 0 %, having no event in the control arm, "
-        "yet the events of the experimental arm count in the pooled ratio"
-    )
+    if (columns[2][rows] == 0).all():
+        why = "no event in the control arm, yet the events of the experimental arm count"
+    else:
+        why = "no event in the control arm or nothing but events in the experimental arm, yet the other arm counts"
+    return f"{some(names)} {'has' if len(names) == 1 else 'have'} a weight of 0 %, having {why} in the pooled ratio"
 
 
-def _corrected(effects: EffectSizes, measure: str) -> str:
-    """Say which studies are shown with a correction that the pooled estimate does not use."""
-    columns = [np.asarray(column) for column in _columns(effects)]
-    counts = columns if "time1" not in effects.inputs else [columns[0], columns[2]]
-    names = [effects.study[i] for i in np.flatnonzero(np.any([column == 0 for column in counts], axis=0))]
-    if not names:
-        return ""
-    what = "the effect and interval" if measure in RATIOS else "the interval"
-    return f"{what} shown for {some(names)}, and Q, use 0.5 added to every cell; the pooled estimate does not"
+def _corrected(spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -> list[str]:
+    """Say which studies are shown with a correction that the pooled estimate does not use, or without an effect."""
+    counts = columns if "time1" not in effects.inputs else columns[::2]
+    zero = np.any([column == 0 for column in counts], axis=0)
+    amount = effects.definition.add if spec.add is None else spec.add
+    every = np.full_like(zero, spec.to == "all" or (spec.to == "if0all" and bool(zero.any())))
+    corrected = (every | (zero & (spec.to == "only0"))) & effects.complete & (amount > 0)
+    lost = zero & ~corrected & ~effects.complete & _with_information(effects, columns)
+    notes = []
+    if names := _named(effects, corrected):
+        what = "the effect and interval" if spec.measure in RATIOS else "the interval"
+        place = "cell" if "time1" not in effects.inputs else "number of events"
+        who = "every study" if every.any() else some(names)
+        notes.append(
+            f"{what} shown for {who}, and Q, use {amount:g} added to every {place}; the pooled estimate does not"
+        )
+    if names := _named(effects, lost):
+        notes.append(
+            f"{some(names)}: a zero cell was not corrected, so there is no effect or variance of its own for Q"
+        )
+    return notes
 
 
-def _undefined(effects: EffectSizes) -> str:
-    first, second = (float(np.nansum(effects.inputs[name])) for name in event_columns(effects))
+def _with_information(effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -> NDArray[np.bool_]:
+    """Which studies would have an effect of their own if zero cells were corrected."""
+    if effects.measure not in RATIOS:
+        return np.isfinite(effects.yi)
+    with_events = columns[0] + columns[2] > 0
+    return with_events if "time1" in effects.inputs else with_events & (columns[1] + columns[3] > 0)
+
+
+def _undefined(effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -> str:
+    first, second = (float(np.nansum(column)) for column in columns[::2])
     if first == second == 0:
         return "nothing can be pooled, because no event occurred in either arm of any study"
+    certain = "is 0, because in every arm all patients or none had the event"
+    if effects.measure in ("RD", "IRD"):
+        return f"the variance of the Mantel–Haenszel difference {certain}"
     if second == 0:
         return "the Mantel–Haenszel ratio is undefined, because no event occurred in any control arm"
     if first == 0:
@@ -102,4 +138,6 @@ def _undefined(effects: EffectSizes) -> str:
             "the Mantel–Haenszel ratio is 0, because no event occurred in any experimental arm, so its logarithm and "
             "interval are undefined"
         )
+    if effects.measure == "RR":
+        return f"the variance of the Mantel–Haenszel ratio {certain}"
     return "the Mantel–Haenszel ratio is undefined, because one of its sums is 0"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 
 from metail2.effects.compute import effect_sizes
 from metail2.effects.effect_sizes import EffectSizes
+from metail2.effects.measures import MEASURES
 from metail2.errors import MetailWarning, ModelError
 from metail2.kernels.heterogeneity import i2_from_q
 from metail2.kernels.inference import chi2_upper, wald
 from metail2.kernels.tables import TablePool
 from metail2.models.base import PooledResult, study_table
+from metail2.models.table_tests import GLANCE_TESTS, computed_tests, table_columns, test_lines, tests_table
 from metail2.results import GLANCE_COLUMNS
 from metail2.wording import some
 
@@ -27,10 +30,17 @@ NAN = float("nan")
 
 NO_TAU2 = "a common effect is assumed, so there is no τ², prediction interval or likelihood"
 NO_Q = "heterogeneity needs an estimate and at least 2 studies with events"
-RATIOS = ("RR", "OR", "IRR", "PETO")
+NO_ODDS = "Breslow–Day and Tarone's tests compare odds ratios, so they stand with measure OR alone"
+RATIOS = ("RR", "OR", "IRR", "PETO", "HR")
 
 
-def effects_from_counts(data: pd.DataFrame | EffectSizes, measure: str, add: float | None = None) -> EffectSizes:
+def effects_from_counts(
+    data: pd.DataFrame | EffectSizes,
+    measure: str,
+    add: float | None = None,
+    to: str = "only0",
+    columns: Sequence[str] = (),
+) -> EffectSizes:
     """Compute study-level effects from counts; as a ratio, a table without events is not estimable.
 
     Parameters
@@ -40,26 +50,67 @@ def effects_from_counts(data: pd.DataFrame | EffectSizes, measure: str, add: flo
     measure : str
         Code of the measure.
     add : float, optional
-        Added to tables with a zero cell; None is the measure's default of 0.5.
+        Added to the cells of corrected tables; None is the measure's default of 0.5.
+    to : {"only0", "all", "if0all", "none"}
+        Which tables are corrected.
+    columns : sequence of str
+        The set of columns to compute from, where the frame holds more than one; of effects it is the one they carry.
     """
+    check_data(data)
     if isinstance(data, EffectSizes):
         if not data.inputs:
             raise ModelError("These effects carry no counts; give a frame with events1, n1, events2 and n2.")
+        columns = columns or _own_columns(data, measure)
         data = data.moderators.assign(**data.frame)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # studies() says of each study what the warning would
-        return effect_sizes(data, measure, drop00=measure in RATIOS, add=add)
+        named = {name: name for name in columns}
+        return effect_sizes(data, measure, drop00=measure in RATIOS, add=add, to=to, **named)
+
+
+def check_data(data: object) -> None:
+    """Raise unless `data` is a frame or effects."""
+    if not isinstance(data, pd.DataFrame | EffectSizes):
+        raise ModelError(f"Give a DataFrame of counts, or effects that carry them, not {type(data).__name__}.")
+
+
+def _own_columns(effects: EffectSizes, measure: str) -> tuple[str, ...]:
+    """The effects' inputs, where they are a set of columns of the measure: other columns may stand beside them."""
+    known = [names for names in MEASURES[measure].family.columns if set(names) == set(effects.inputs)]
+    return known[0] if known else ()
 
 
 def counted(effects: EffectSizes) -> NDArray[np.bool_]:
-    """Which tables are whole, shape (k,); the others are named in a warning and left out."""
+    """Which tables are whole, shape (k,); the others are named in a warning and left out.
+
+    Raises
+    ------
+    ModelError
+        If no table is whole, or one compares nothing: an arm without patients, or one patient in both arms together.
+    """
     whole = np.isfinite(np.array([np.asarray(values, dtype=float) for values in effects.inputs.values()])).all(axis=0)
+    every, one = ("O − E and V", "O − E or V") if "v" in effects.inputs else ("all its counts", "a count")
     if not whole.any():
-        raise ModelError("No study has all its counts, so there is nothing to pool.")
+        raise ModelError(f"No study has {every}, so there is nothing to pool.")
+    _check_arms(effects)
     if not whole.all():
-        lost = some([effects.study[i] for i in np.flatnonzero(~whole)])
-        warnings.warn(f"{lost}: left out of the fit, because a count is missing.", MetailWarning, stacklevel=4)
+        labels = effects.study
+        lost = some([labels[i] for i in np.flatnonzero(~whole)])
+        warnings.warn(f"{lost}: left out of the fit, because {one} is missing.", MetailWarning, stacklevel=4)
     return np.asarray(whole)
+
+
+def _check_arms(effects: EffectSizes) -> None:
+    if not {"a", "n1"} & set(effects.inputs):
+        return
+    a, b, c, d = table_columns(effects)
+    wrong = np.flatnonzero((a + b == 0) | (c + d == 0) | (a + b + c + d <= 1))
+    if len(wrong):
+        i = int(wrong[0])
+        raise ModelError(
+            f"{effects.study[i]}: the arms have {a[i] + b[i]:g} and {c[i] + d[i]:g} patients, which compares nothing; "
+            "correct the counts or leave the study out."
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -78,6 +129,8 @@ class TableResult(PooledResult):
         ``"MH"`` or ``"PETO"``.
     reason : str
         Why the estimate is undefined, or what its studies show that it does not use; may be empty.
+    further : mapping of str to ndarray
+        Columns that `studies` shows after the inputs, each of shape (k,).
     """
 
     used: NDArray[np.bool_]
@@ -86,6 +139,7 @@ class TableResult(PooledResult):
     q_df: int
     method: str
     reason: str
+    further: Mapping[str, Floats] = field(default_factory=dict)
 
     @property
     def i2_q(self) -> float:
@@ -107,10 +161,34 @@ class TableResult(PooledResult):
         state = np.full(k, "missing", dtype=object)
         counts = self.effects.complete[self.used] | (self.pooled.weights > 0)
         state[self.used] = np.where(counts, "used", "no_events")
-        return study_table(shown, self.spec.level, weight, np.full(k, self.wald.estimate[0]), state)
+        table = study_table(shown, self.spec.level, weight, np.full(k, self.wald.estimate[0]), state)
+        return table.assign(**self.further)
+
+    def tests(self) -> pd.DataFrame:
+        """Return tests of the tables, one row a test: ``test statistic df p_value note``.
+
+        ``cmh`` (Cochran–Mantel–Haenszel) and ``cochran`` (the same with the variance of two binomials) ask whether
+        there is any association, for every measure; ``_corrected`` means for continuity. Of person-time, ``cmh`` is the
+        analogue of Rothman & Greenland; of O − E and V it is the stratified log-rank test, the square of Peto's z.
+        ``breslow_day`` and ``tarone`` (Breslow–Day with Tarone's correction) ask whether the odds ratios are equal, and
+        exist for ``measure="OR"``.
+
+        The note says what is asked, why a statistic is NaN, and which studies do not enter.
+
+        References
+        ----------
+        Mantel N, Haenszel W (1959). JNCI 22:719–748. Cochran WG (1954). Biometrics 10:417–451. Breslow NE, Day NE
+        (1980). Statistical Methods in Cancer Research I, IARC, p. 142. Tarone RE (1985). Biometrika 72:91–95. Rothman
+        KJ, Greenland S, Lash TL (2008). Modern Epidemiology, 3rd ed., ch. 15.
+        """
+        return tests_table(self.effects, self.used)
+
+    def summary(self) -> str:
+        """Return the result as text, with its tests."""
+        return "\n".join([super().summary(), *test_lines(self.effects, self.used)])
 
     def glance(self) -> pd.DataFrame:
-        """Return one row: `results.GLANCE_COLUMNS`, then ``level``."""
+        """Return one row: `results.GLANCE_COLUMNS`, ``level``, then ``cmh breslow_day tarone`` and the P of each."""
         values: dict[str, Any] = dict.fromkeys(GLANCE_COLUMNS, NAN)
         values |= {
             "k": int(self.effects.complete.sum()), "p": 1, "measure": self.effects.measure,
@@ -118,13 +196,31 @@ class TableResult(PooledResult):
             "i2_q": self.i2_q, "q": self.q, "q_df": self.q_df,
             "q_p": float(chi2_upper(np.asarray(self.q), self.q_df)) if self.q_df > 0 else NAN,
             "pi_method": "", "status": "undefined" if math.isnan(self.wald.estimate[0]) else "ok",
-            "status_reason": "; ".join(filter(None, [self.reason, NO_TAU2, NO_Q if math.isnan(self.q) else ""])),
+            "status_reason": "; ".join(filter(None, [self.reason, NO_TAU2, self._no_heterogeneity()])),
         }  # fmt: skip
-        return pd.DataFrame([values | {"level": self.spec.level}])
+        return pd.DataFrame([values | {"level": self.spec.level} | self._tested()])
+
+    def _no_heterogeneity(self) -> str:
+        """Say which tests of heterogeneity are not there, and why."""
+        return "; ".join(filter(None, [NO_Q * math.isnan(self.q), NO_ODDS * (self.effects.measure != "OR")]))
+
+    def _tested(self) -> dict[str, float]:
+        found, values = computed_tests(self.effects, self.used), {}
+        for name in GLANCE_TESTS:
+            test = found.get(name)
+            values[name] = NAN if test is None else float(test.statistic)
+            values[f"{name}_p"] = NAN if test is None else float(test.p_value)
+        return values
 
 
 def table_result(
-    spec: Any, effects: EffectSizes, used: NDArray[np.bool_], pooled: TablePool, method: str, reason: str
+    spec: Any,
+    effects: EffectSizes,
+    used: NDArray[np.bool_],
+    pooled: TablePool,
+    method: str,
+    reason: str,
+    further: Mapping[str, Floats] | None = None,
 ) -> TableResult:
     """Assemble the result: Wald interval of the estimate, and Q over the studies with an event.
 
@@ -135,10 +231,12 @@ def table_result(
     deviation = effects.yi[known] - coefficients.estimate[0]
     q = float((deviation**2 / effects.vi[known]).sum()) if known.sum() > 1 and np.isfinite(deviation).all() else NAN
     df = max(0, int(known.sum()) - 1)
-    return TableResult(spec, effects, ("intercept",), coefficients, used, pooled, q, df, method, reason)
+    return TableResult(spec, effects, ("intercept",), coefficients, used, pooled, q, df, method, reason, further or {})
 
 
 def _with_events(effects: EffectSizes) -> NDArray[np.bool_]:
+    if "v" in effects.inputs:
+        return np.asarray(effects.inputs["v"] > 0)
     first, second = (np.asarray(effects.inputs[name]) for name in event_columns(effects))
     return np.asarray((first + second) > 0)
 

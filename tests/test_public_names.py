@@ -81,7 +81,7 @@ def test_signatures(function, signature):
 
 def test_codes_of_the_choices():
     assert set(TAU2) == {"CE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM", "GENQ"}
-    assert list(TESTS) == ["z", "t", "knapp_hartung", "knapp_hartung_adhoc"]
+    assert list(TESTS) == ["z", "t", "knapp_hartung", "knapp_hartung_adhoc", "iqwig", "kenward_roger"]
     assert list(PREDICTION) == ["normal", "t_k1", "hts", "hk", "hk_pr"]
     assert list(TAU2_INTERVALS) == ["q_profile"]
     assert set(MANTEL_HAENSZEL) == {"OR", "RR", "RD", "IRR", "IRD"}

@@ -27,6 +27,8 @@ TEST_NAMES = {
     "t": "t distribution",
     "knapp_hartung": "Hartung–Knapp",
     "knapp_hartung_adhoc": "Hartung–Knapp, ad hoc corrected",
+    "iqwig": "Hartung–Knapp, ad hoc corrected by IQWiG's rule",
+    "kenward_roger": "Kenward–Roger",
 }
 PREDICTION_NAMES = {
     "normal": "normal quantile",

@@ -1,7 +1,8 @@
 """How coefficients are tested: a covariance, degrees of freedom, and a joint test, by the codes of the literature.
 
 Sources: Hartung & Knapp 2001, Statistics in Medicine 20:3875–3889; Knapp & Hartung 2003, Statistics in Medicine
-22:2693–2710.
+22:2693–2710; Kenward & Roger 1997, Biometrics 53:983–997; IQWiG 2020, General Methods 6.0, as evaluated by Schulz,
+Schürmann, Skipka & Bender 2022.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metail2.kernels.fitted import Fitted
-from metail2.kernels.inference import FACTORS, Factor, JointTest, joint_test
+from metail2.kernels.inference import FACTORS, Factor, JointTest, joint_test, quantile
+from metail2.kernels.kenward_roger import kenward_roger, kenward_roger_joint
+from metail2.kernels.tau2 import TAU2
+from metail2.kernels.wls import weighted_fit
 from metail2.registry import Registry
 
 Floats = NDArray[np.float64]
@@ -92,3 +96,39 @@ def scaled(name: str, rule: Factor, fitted: Fitted, level: float) -> Reference:
 
 for _name, _rule in FACTORS.items():
     TESTS.add(_name, TestRule(partial(scaled, _name, _rule)))
+
+
+def iqwig(fitted: Fitted, level: float) -> Reference:
+    """Hartung–Knapp, ad hoc corrected only where its interval is narrower than that of DerSimonian and Laird.
+
+    The rule of the Institute for Quality and Efficiency in Health Care (IQWiG) for a pooled effect: the factor is s²,
+    and at least 1 where the Hartung–Knapp interval at `level` is shorter than the normal interval with τ² by
+    DerSimonian–Laird. IQWiG's own analyses take τ² by Paule–Mandel; here τ² is that of the fit. With moderators the
+    first coefficient decides for all.
+    """
+    classic = TAU2["DL"](fitted.yi, fitted.vi, fitted.x).value
+    variance = weighted_fit(fitted.yi, 1 / (fitted.vi + classic[..., None]), fitted.x).covariance[..., 0, 0]
+    df = float(fitted.df)
+    own = quantile(level, df) ** 2 * fitted.s2 * fitted.covariance[..., 0, 0]
+    narrower = own < quantile(level, np.inf) ** 2 * variance
+    factor = np.where(narrower, np.maximum(fitted.s2, 1.0), fitted.s2)
+    return Reference(factor[..., None, None] * fitted.covariance, df, factor, factor)
+
+
+TESTS.add("iqwig", TestRule(iqwig))
+
+
+def small_sample(fitted: Fitted, level: float) -> Reference:
+    """Covariance and degrees of freedom of every coefficient by Kenward and Roger."""
+    found, s2 = kenward_roger(fitted), fitted.s2
+    return Reference(found.covariance, found.df(np.eye(fitted.x.shape[-1])), np.ones_like(s2), s2)
+
+
+TESTS.add(
+    "kenward_roger",
+    TestRule(
+        small_sample,
+        lambda fitted, reference, contrasts: kenward_roger(fitted).df(contrasts),
+        lambda fitted, reference, contrasts: kenward_roger_joint(fitted, contrasts),
+    ),
+)

@@ -103,13 +103,15 @@ def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
         `profile_ml` or `profile_reml`.
     yi, vi : ndarray, shape (..., k)
         Effects and sampling variances.
-    x : ndarray, shape (k, p)
-        Design.
+    x : ndarray, shape (k, p) or (..., k, p)
+        Design, one for all problems or one each.
     """
     if yi.shape != vi.shape:
         yi, vi = np.broadcast_arrays(yi, vi)
     lead, k = yi.shape[:-1], yi.shape[-1]
     y, v = yi.reshape(-1, k), vi.reshape(-1, k)
+    if x.ndim > 2:
+        x = np.broadcast_to(x, (*lead, *x.shape[-2:])).reshape(-1, *x.shape[-2:])
     fit = fitter(x, 1 / v)
     grid = _grid(fit, y, v, k - x.shape[-1])
     excess = _scan(profile, fit, y, v, grid)
@@ -117,7 +119,8 @@ def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
     falls = positive[:-1] & ~positive[1:]
     lane, point = np.nonzero(falls.T)
     start = _Bracket(grid[point, lane], grid[point + 1, lane], excess[point, lane], excess[point + 1, lane])
-    root, steps, gradient = _polish(profile, fit, y[lane], v[lane], start)
+    own = fit if x.ndim == 2 else fitter(x[lane], 1 / v[lane])
+    root, steps, gradient = _polish(profile, own, y[lane], v[lane], start)
     at_zero = np.nonzero(~positive[0])[0]
     if at_zero.size:
         zeros = np.zeros(at_zero.size)
@@ -187,6 +190,7 @@ def _highest(
     """Index of the highest candidate maximum of every lane, in the order of the lanes (the smaller τ² on a tie)."""
     if len(lane) == len(y):
         return np.argsort(lane)
-    height = profile.value(weighted_fit(y[lane], 1 / (v[lane] + tau2[:, None]), x), x)
+    own = x if x.ndim == 2 else x[lane]
+    height = profile.value(weighted_fit(y[lane], 1 / (v[lane] + tau2[:, None]), own), own)
     ranked = np.lexsort((tau2, -height, lane))
     return ranked[np.unique(lane[ranked], return_index=True)[1]]

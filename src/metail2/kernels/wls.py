@@ -80,6 +80,10 @@ class WeightedFit:
         """Diagonal of QQ′, shape (..., k)."""
         return np.asarray(self.weights * self.covariance[..., 0])
 
+    def complement(self) -> Floats:
+        """Diagonal of M, one minus the leverage, shape (..., k)."""
+        return 1 - self.leverage()
+
     def trace(self, diagonal: Floats | None = None) -> Floats:
         """tr(M·D) for a diagonal D, by default W (giving tr P); shape (...)."""
         d = self.weights if diagonal is None else diagonal
@@ -103,16 +107,20 @@ class WeightedFit:
 class DominatedFit(WeightedFit):
     """A weighted mean in which one study has nearly all the weight: the same traces from sums of positive terms."""
 
+    def complement(self) -> Floats:
+        """Diagonal of M, one minus the leverage, shape (..., k)."""
+        return np.asarray(sum_of_others(self.weights) * self.covariance[..., 0])
+
     def trace(self, diagonal: Floats | None = None) -> Floats:
         """tr(M·D) for a diagonal D, by default W (giving tr P); shape (...)."""
         d = self.weights if diagonal is None else diagonal
-        return np.asarray(dot(d, _others(self.weights)) * self._variance())
+        return np.asarray(dot(d, sum_of_others(self.weights)) * self._variance())
 
     def trace_product(self, first: Floats | None = None, second: Floats | None = None) -> Floats:
         """tr(M·A·M·B) for diagonals A and B, by default W (giving tr PP); shape (...)."""
         a = self.weights if first is None else first
         b = a if second is None else second
-        others, own = _others(self.weights), dot(a * self.weights, _others(b * self.weights))
+        others, own = sum_of_others(self.weights), dot(a * self.weights, sum_of_others(b * self.weights))
         return np.asarray((dot(a * others, b * others) + own) * self._variance() ** 2)
 
 
@@ -165,7 +173,7 @@ class DesignFit(WeightedFit):
     def _trace_product_of_others(self, a: Floats, b: Floats, leverage: Floats) -> Floats:
         """Σ aᵢbⱼMᵢⱼ² with the diagonal Mᵢᵢ = 1 − hᵢ apart from the rest, because hᵢ may be near 1."""
         products = self.basis[..., :, None] * self.basis[..., None, :]
-        others = np.moveaxis(_others(np.moveaxis(b[..., None, None] * products, -3, -1)), -1, -3)
+        others = np.moveaxis(sum_of_others(np.moveaxis(b[..., None, None] * products, -3, -1)), -1, -3)
         return dot(a * b, (1 - leverage) ** 2) + dot(a, (products * others).sum((-2, -1)))
 
 
@@ -182,8 +190,8 @@ def _without_rounding(x: Floats, y: Floats, beta: Floats, residual: Floats) -> t
     return np.where(exact & idle, 0.0, beta), np.where(exact, 0.0, residual)
 
 
-def _others(values: Floats) -> Floats:
-    """Sum over all other entries of the last axis, by adding only; shape as given."""
+def sum_of_others(values: Floats) -> Floats:
+    """Sum over all other entries of the last axis, by adding only, so that nothing cancels; shape as given."""
     before, after = np.zeros(values.shape), np.zeros(values.shape)
     np.cumsum(values[..., :-1], axis=-1, out=before[..., 1:])
     np.cumsum(values[..., :0:-1], axis=-1, out=after[..., -2::-1])
@@ -204,7 +212,7 @@ def fitter(x: Floats, weights: Floats) -> Fitter:
 
     Parameters
     ----------
-    x : ndarray, shape (k, p)
+    x : ndarray, shape (k, p) or (..., k, p)
         Design.
     weights : ndarray, shape (..., k)
         The most unequal weights that will be used, i.e. 1/v: whether one study dominates is decided by them.

@@ -1,0 +1,123 @@
+"""Newton's method for a marginal likelihood of counts, in memory linear in the number of studies.
+
+The information is an arrow: every study's own coefficient meets only the shared parameters, and is eliminated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metail2.kernels.count_likelihood import CountModel, Marginal, Point, marginal
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+MAX_STEPS = 100
+ARRIVED = 1e-10
+"""Distance from the maximum, in standard errors, at which Newton ends."""
+LONGEST = 5.0
+"""Largest change of a coefficient in one step."""
+STABLE = 1e-8
+"""Change of the log-likelihood that counts. Where a step promises more than that and gains next to nothing, the rule is
+too coarse for its derivatives to be those of its value, and only more points help."""
+ROUNDING = 1e-11
+"""Relative error of a log-likelihood that no step can improve upon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ascent:
+    """Where Newton's method ended.
+
+    Attributes
+    ----------
+    at : Marginal
+        The likelihood there.
+    steps : int
+        Number of steps.
+    distance : float
+        What is left to the maximum by the last step, in standard errors.
+    """
+
+    at: Marginal
+    steps: int
+    distance: float
+
+
+def profiled(at: Marginal, free: Flags) -> tuple[Floats, Floats]:
+    """Score and information of the free shared parameters after eliminating every study's own coefficient."""
+    weight = np.divide(1, at.own_information, out=np.zeros_like(at.own_score), where=at.own_information > 0)
+    cross = at.cross[:, free]
+    score = at.score[free] + cross.T @ (weight * at.own_score)
+    return score, -at.hessian[np.ix_(free, free)] - cross.T @ (weight[:, None] * cross)
+
+
+def ascend(model: CountModel, start: Point, points: int, free: Flags) -> Ascent:
+    """Maximise over the free shared parameters and all own coefficients by Newton's method.
+
+    Where the likelihood is not concave (in τ far from its maximum) the step uses the absolute eigenvalues of the
+    information. A step is halved until the likelihood rises.
+
+    Parameters
+    ----------
+    model : CountModel
+        What is maximised.
+    start : Point
+        Where to begin.
+    points : int
+        Quadrature points in each dimension.
+    free : ndarray of bool, shape (p + d,)
+        Which shared parameters may move.
+    """
+    at, left, steps = marginal(model, start, points), np.inf, 0
+    while steps < MAX_STEPS:
+        move = _newton(at, free)
+        left = move.distance
+        if left <= ARRIVED:
+            break
+        steps += 1
+        found = _climb(model, at, move, points)
+        if found is None:
+            break
+        promised, gained = 0.5 * left**2, found.value - at.value
+        at = found
+        if promised > STABLE and gained < 0.05 * promised:
+            break
+    return Ascent(at, steps, left)
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    shared: Floats
+    own: Floats
+    distance: float
+
+
+def _newton(at: Marginal, free: Flags) -> _Move:
+    score, information = profiled(at, free)
+    shared, own_gain = np.zeros(len(free)), np.zeros_like(at.own_score)
+    if len(score):
+        size, axes = np.linalg.eigh(information)
+        size = np.maximum(np.abs(size), 1e-12 * np.abs(size).max())
+        shared[free] = axes @ ((axes.T @ score) / size)
+    held = at.own_information > 0
+    np.divide(at.own_score + at.cross @ shared, at.own_information, out=own_gain, where=held)
+    alone = np.divide(at.own_score**2, at.own_information, out=np.zeros_like(own_gain), where=held).sum()
+    return _Move(shared, own_gain, float(np.sqrt(max(0.0, shared[free] @ score + alone))))
+
+
+def _climb(model: CountModel, at: Marginal, move: _Move, points: int) -> Marginal | None:
+    """Take the step, or the half, quarter … of it that does not lower the likelihood; None if none does."""
+    point, p, floor = at.point, model.coefficients, at.value - ROUNDING * (1 + abs(at.value))
+    largest = max(np.abs(move.shared).max(initial=0.0), np.abs(move.own).max(initial=0.0))
+    share = min(1.0, LONGEST / largest) if largest > 0 else 1.0
+    for _ in range(40):
+        shared = point.shared + share * move.shared
+        shared[p:] = np.abs(shared[p:])  # the likelihood is even in a standard deviation
+        found = marginal(model, Point(shared, point.own + share * move.own, point.modes), points)
+        if found.value >= floor:
+            return found
+        share /= 2
+    return None

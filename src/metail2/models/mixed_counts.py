@@ -1,0 +1,271 @@
+"""Random-effects models with the exact likelihood of the counts (generalised linear mixed models)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metail2.effects.effect_sizes import EffectSizes
+from metail2.effects.two_by_two import cells
+from metail2.errors import ModelError
+from metail2.kernels.count_densities import Binomial, NoncentralHypergeometric, Poisson
+from metail2.kernels.count_fit import FAR, CountFit, maximise
+from metail2.kernels.count_likelihood import CountModel
+from metail2.kernels.count_models import (
+    CODINGS,
+    fixed_intercepts,
+    heterogeneity_tests,
+    one_cell,
+    random_intercepts,
+    separated,
+    without_tau,
+)
+from metail2.kernels.inference import wald
+from metail2.models.base import check_level
+from metail2.models.mixed_counts_result import Fits, MixedCountsResult
+from metail2.models.tables import counted, effects_from_counts
+from metail2.registry import Registry
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+Build = Callable[[Floats, Floats, Floats], CountModel]
+"""``(events, patients or time, coding) → model``; the first two of shape (k, arms), the coding of shape (arms,)."""
+
+ESTIMATED: Registry[bool] = Registry("estimator of τ² for counts")
+"""Whether τ² is estimated (by maximum likelihood), or 0 by assumption (a common effect)."""
+ESTIMATED.add("ML", True)
+ESTIMATED.add("CE", False)
+
+
+@dataclass(frozen=True, slots=True)
+class CountLikelihood:
+    """One of the models of a measure.
+
+    Attributes
+    ----------
+    build : callable
+        From counts to the predictors and their densities.
+    coded : bool
+        Whether the coding of the treatment effect makes a difference.
+    every_study : bool
+        Whether studies without any event (or with nothing else) say something, too.
+    """
+
+    build: Build
+    coded: bool
+    every_study: bool
+
+
+LIKELIHOODS: Registry[Registry[CountLikelihood]] = Registry("measure with a likelihood of counts")
+"""The models of each measure, by their codes in the literature."""
+
+
+def _likelihood(
+    measure: str, model: str, *, coded: bool = False, every_study: bool = False
+) -> Callable[[Build], Build]:
+    if measure not in LIKELIHOODS:
+        LIKELIHOODS.add(measure, Registry(f"model of {measure}"))
+
+    def register(build: Build) -> Build:
+        LIKELIHOODS[measure].add(model, CountLikelihood(build, coded, every_study))
+        return build
+
+    return register
+
+
+@_likelihood("OR", "UM.FS", coded=True)
+def _binomial_fixed(events: Floats, n: Floats, coding: Floats) -> CountModel:
+    return fixed_intercepts(Binomial(events, n), np.zeros(n.shape), coding)
+
+
+@_likelihood("OR", "UM.RS", coded=True, every_study=True)
+def _binomial_random(events: Floats, n: Floats, coding: Floats) -> CountModel:
+    return random_intercepts(Binomial(events, n), np.zeros(n.shape), coding)
+
+
+@_likelihood("OR", "CM.EL")
+def _exact_conditional(events: Floats, n: Floats, coding: Floats) -> CountModel:
+    total = events.sum(1, keepdims=True)
+    density = NoncentralHypergeometric(events[:, :1], n[:, :1], n[:, 1:], total)
+    return one_cell(density, np.zeros(total.shape))
+
+
+@_likelihood("IRR", "UM.FS", coded=True)
+def _poisson_fixed(events: Floats, time: Floats, coding: Floats) -> CountModel:
+    return fixed_intercepts(Poisson(events), np.log(time), coding)
+
+
+@_likelihood("IRR", "UM.RS", coded=True, every_study=True)
+def _poisson_random(events: Floats, time: Floats, coding: Floats) -> CountModel:
+    return random_intercepts(Poisson(events), np.log(time), coding)
+
+
+@_likelihood("OR", "CM.AL")
+@_likelihood("IRR", "CM.EL")
+def _binomial_conditional(events: Floats, size: Floats, coding: Floats) -> CountModel:
+    total = events.sum(1, keepdims=True)
+    return one_cell(Binomial(events[:, :1], total), np.log(size[:, :1]) - np.log(size[:, 1:]))
+
+
+@_likelihood("PLO", "UM.FS", every_study=True)
+def _binomial_one(events: Floats, n: Floats, coding: Floats) -> CountModel:
+    return one_cell(Binomial(events, n), np.zeros(n.shape))
+
+
+@_likelihood("IRLN", "UM.FS", every_study=True)
+def _poisson_one(events: Floats, time: Floats, coding: Floats) -> CountModel:
+    return one_cell(Poisson(events), np.log(time))
+
+
+@dataclass(frozen=True, slots=True)
+class MixedCounts:
+    """Specification: true log effects are normal, and the counts have their own distribution given them.
+
+    Attributes
+    ----------
+    measure : {"OR", "IRR", "PLO", "IRLN"}
+        Log odds ratio and log incidence rate ratio of two arms; log odds and log rate of one.
+    model : str
+        ``"UM.FS"``: both arms, with an intercept of every study that is estimated; ``"UM.RS"``: both arms, study
+        intercepts being normal and independent of the effects; ``"CM.EL"``: the events of the first arm given the
+        total (noncentral hypergeometric for OR, binomial for IRR); ``"CM.AL"``: for rare events, the binomial
+        approximation of it. PLO and IRLN have one model, and leave the default.
+    coding : {"half", "treatment", "control"}
+        What the random effect θ of a study adds to the two arms of the unconditional models: ±½θ, θ and 0, or 0 and
+        −θ. It defines the model: with ½ both arms vary equally between studies, else one varies more.
+    level : float
+        Confidence level.
+    tau2 : {"ML", "CE"}
+        Maximum likelihood, or one effect common to all studies (τ² = 0).
+
+    Notes
+    -----
+    The log-likelihood is that of the counts with all its constants, and the random effects integrated out. Standard
+    errors are from the observed information of all parameters, τ among them, unless τ is 0. UM.RS keeps studies without
+    events; the other models of two arms learn nothing from them.
+
+    van Houwelingen HC, Zwinderman KH, Stijnen T (1993). Statistics in Medicine 12:2273–2284. Turner RM, Omar RZ, Yang
+    M, Goldstein H, Thompson SG (2000). Statistics in Medicine 19:3417–3432. Stijnen T, Hamza TH, Özdemir P (2010).
+    Statistics in Medicine 29:3046–3067. Jackson D, Law M, Stijnen T, Viechtbauer W, White IR (2018). Statistics in
+    Medicine 37:1059–1085 (the coding).
+    """
+
+    measure: str = "OR"
+    model: str = "UM.FS"
+    coding: str = "half"
+    level: float = 0.95
+    tau2: str = "ML"
+
+    def __post_init__(self) -> None:
+        chosen = LIKELIHOODS[self.measure][self.model]
+        CODINGS[self.coding], ESTIMATED[self.tau2]
+        check_level(self.level)
+        if self.coding != "half" and not chosen.coded:
+            raise ModelError(
+                f"The coding {self.coding!r} makes no difference to {self.model} of {self.measure}, which has no study "
+                "intercepts; leave it out."
+            )
+
+    def fit(self, data: pd.DataFrame | EffectSizes) -> MixedCountsResult:
+        """Maximise the likelihood.
+
+        Parameters
+        ----------
+        data : DataFrame or EffectSizes
+            ``events1 n1 events2 n2`` (or ``a b c d``) for OR, ``events1 time1 events2 time2`` for IRR, ``events n`` for
+            PLO, ``events time`` for IRLN.
+
+        Returns
+        -------
+        MixedCountsResult
+            Where the estimate is infinite or τ has no finite maximum: NaN, status ``"undefined"`` and the reason.
+
+        Raises
+        ------
+        EffectSizeError, ModelError
+            If a column is missing or a count impossible or not whole, or no study has all its counts.
+        """
+        chosen = LIKELIHOODS[self.measure][self.model]
+        effects = effects_from_counts(data, self.measure)
+        whole = counted(effects)
+        _check_whole(effects)
+        events, size = _arms(effects)
+        says = whole.copy() if chosen.every_study else whole & _informative(self.measure, events, size)
+        used = np.flatnonzero(says)
+        reason = _nothing(self.measure) if not len(used) else ""
+        fits = None
+        if not reason:
+            model = chosen.build(events[used], size[used], CODINGS[self.coding])
+            reason = _infinite(model, events[used])
+            fits = None if reason else _fits(model, ESTIMATED[self.tau2] and len(used) > 1)
+            reason = _unbounded(fits.chosen) if fits else reason
+        estimate, variance = fits.effect if fits and not reason else (np.nan, np.nan)
+        coefficients = wald(np.atleast_1d(estimate), np.atleast_1d(variance), np.inf, self.level)
+        return MixedCountsResult(self, effects, ("intercept",), coefficients, whole, used, fits, reason)
+
+
+def _fits(model: CountModel, heterogeneous: bool) -> Fits:
+    common = maximise(without_tau(model), scanned=False)
+    chosen = maximise(model, scanned=True) if heterogeneous else common
+    return Fits(model, chosen, heterogeneity_tests(model, common.at.value))
+
+
+def _check_whole(effects: EffectSizes) -> None:
+    for name, values in effects.inputs.items():
+        counts = np.asarray(values, dtype=float)
+        broken = np.flatnonzero(np.isfinite(counts) & (counts != np.round(counts))) if "time" not in name else ()
+        if len(broken):
+            i = int(broken[0])
+            raise ModelError(
+                f"{effects.study[i]}: column {name!r} is {counts[i]:g}, but a likelihood of counts needs whole "
+                "numbers; correct the entry."
+            )
+
+
+def _arms(effects: EffectSizes) -> tuple[Floats, Floats]:
+    """Events and patients (or person-time), shape (k, arms)."""
+    inputs = effects.inputs
+    if effects.measure == "OR":
+        table = cells(inputs)
+        events, rest = (np.column_stack([table[i] for i in names]) for names in ("ac", "bd"))
+        return events, events + rest
+    unit = "n" if effects.measure == "PLO" else "time"
+    suffixes = ("1", "2") if "events1" in inputs else ("",)
+    events, size = (np.column_stack([inputs[name + suffix] for suffix in suffixes]) for name in ("events", unit))
+    return np.asarray(events, dtype=float), np.asarray(size, dtype=float)
+
+
+def _informative(measure: str, events: Floats, size: Floats) -> Flags:
+    total = events.sum(1)
+    return np.asarray((total > 0) & (total < size.sum(1)) if measure == "OR" else total > 0)
+
+
+def _nothing(measure: str) -> str:
+    without = " and patients without" if measure == "OR" else ""
+    return f"nothing can be pooled, because no study has patients with{without} the event"
+
+
+def _infinite(model: CountModel, events: Floats) -> str:
+    """Why the estimate is infinite; empty if it is not."""
+    if not separated(model):
+        return ""
+    empty = np.flatnonzero(events.sum(0) == 0)
+    if not len(empty):
+        return "the estimate is infinite, because in every study the events are as unequal as their totals allow"
+    arm = "experimental" if empty[0] == 0 else "control"
+    where = "" if events.shape[1] == 1 else f" in any {arm} arm"
+    return f"the estimate is infinite, because no event occurred{where}"
+
+
+def _unbounded(fit: CountFit) -> str:
+    if fit.bounded:
+        return ""
+    return (
+        f"the likelihood is largest beyond τ = {FAR:g}, so these counts do not determine the between-study variance; "
+        'fit a common effect with tau2="CE"'
+    )

@@ -1,0 +1,277 @@
+"""What a model of counts says: its tables, and how its likelihood was maximised."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metail2.kernels.count_densities import own_maximum
+from metail2.kernels.count_fit import CountFit
+from metail2.kernels.count_likelihood import CountModel
+from metail2.kernels.count_models import HeterogeneityTests
+from metail2.kernels.count_optimum import STABLE
+from metail2.kernels.heterogeneity import h2_from_tau2, heterogeneity, i2_from_q, i2_from_tau2
+from metail2.kernels.inference import chi2_upper
+from metail2.kernels.prediction import ScaledT
+from metail2.models.base import PooledResult, study_table
+from metail2.results import GLANCE_COLUMNS, STATUS
+from metail2.wording import some
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+NAN = float("nan")
+OWN_COLUMNS = (
+    "level", "coding", "tau2_method", "sigma2", "q_wald", "q_wald_p", "q_lrt", "q_lrt_p", "iterations", "gradient",
+    "points", "maxima",
+)  # fmt: skip
+"""Columns of `glance` after the shared ones."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fits:
+    """The maxima that a result rests on.
+
+    Attributes
+    ----------
+    model : CountModel
+        With τ, also where τ is 0 by assumption.
+    chosen : CountFit
+        The one reported.
+    tests : HeterogeneityTests
+        Of one effect against an effect of every study.
+    """
+
+    model: CountModel
+    chosen: CountFit
+    tests: HeterogeneityTests
+
+    @property
+    def effect(self) -> tuple[float, float]:
+        """The pooled effect, the last coefficient, and its variance."""
+        last = self.model.coefficients - 1
+        return float(self.chosen.at.point.shared[last]), float(self.chosen.covariance[last, last])
+
+    @property
+    def tau(self) -> tuple[float, float]:
+        """τ and its variance; NaN where the model reported has none."""
+        if self.chosen.sigma.shape[0] < self.model.dimensions:
+            return NAN, NAN
+        return float(self.chosen.sigma[-1]), float(self.chosen.covariance[-1, -1])
+
+    @property
+    def sigma2(self) -> float:
+        """Variance of the study intercepts; NaN in models without random ones."""
+        return float(self.chosen.sigma[0] ** 2) if self.model.dimensions > 1 else NAN
+
+    @property
+    def parameters(self) -> int:
+        """Number of estimated parameters, study intercepts and variances among them."""
+        return len(self.chosen.free) + (self.model.k if self.model.own is not None else 0)
+
+    @property
+    def counts(self) -> int:
+        """Number of counts that the likelihood is of."""
+        return int(self.model.offset.size)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MixedCountsResult(PooledResult):
+    """A fitted model of counts.
+
+    Attributes
+    ----------
+    whole : ndarray of bool, shape (k,)
+        Which studies have all their counts.
+    used : ndarray of int
+        Positions of the studies whose likelihood depends on the effect.
+    fits : Fits or None
+        The maxima; None where the estimate is infinite.
+    reason : str
+        Why the estimate is undefined; empty if it is not.
+    """
+
+    whole: Flags
+    used: NDArray[np.int64]
+    fits: Fits | None
+    reason: str
+
+    @property
+    def k(self) -> int:
+        """Number of studies whose likelihood depends on the effect."""
+        return len(self.used)
+
+    @property
+    def status(self) -> str:
+        """``"ok"`` or a code of `results.STATUS`."""
+        return "undefined" if self.reason else "one_study" if self.k == 1 else "ok"
+
+    @property
+    def tau2(self) -> float:
+        """Between-study variance; 0 for a common effect, NaN for one study."""
+        if self.fits is None or self.status != "ok":
+            return NAN
+        return 0.0 if self.spec.tau2 == "CE" else self.fits.tau[0] ** 2
+
+    @property
+    def tau2_se(self) -> float:
+        """Standard error of τ² by the delta method, 2τ·SE(τ); NaN at τ² = 0, where it has none."""
+        if self.fits is None or not self.tau2 > 0:
+            return NAN
+        tau, variance = self.fits.tau
+        return 2 * tau * math.sqrt(variance)
+
+    @property
+    def i2(self) -> float:
+        """I² from τ², percent: τ² beside the typical variance of the inverse-variance effects that `studies` shows."""
+        return NAN if self.spec.tau2 == "CE" else float(i2_from_tau2(np.asarray(self.tau2), self._typical_variance))
+
+    @property
+    def q(self) -> float:
+        """Likelihood-ratio statistic of heterogeneity, χ² with k − 1 degrees of freedom."""
+        return NAN if self.fits is None or self.k == 1 else self.fits.tests.likelihood_ratio
+
+    @property
+    def i2_q(self) -> float:
+        """I² from Q, percent."""
+        return float(i2_from_q(np.asarray(self.q), self.k - 1)) if self.k > 1 else NAN
+
+    @property
+    def information(self) -> Floats:
+        """What each study used says about the pooled effect, the other parameters given; shape (used,)."""
+        if self.fits is None or self.reason:
+            return np.full(self.k, NAN)
+        return self.fits.chosen.at.information_on(self.fits.model.coefficients - 1)
+
+    @cached_property
+    def _typical_variance(self) -> Floats:
+        known = self.used[self.effects.complete[self.used]]
+        if len(known) < 2:
+            return np.asarray(NAN)
+        return heterogeneity(self.effects.yi[known], self.effects.vi[known], np.ones((len(known), 1))).typical_variance
+
+    def prediction_interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Return where the true effect of a new study would lie: t with k − 1 df times √(SE² + τ²); NaN for k < 3."""
+        if self._no_prediction():
+            return NAN, NAN
+        scale = np.sqrt(self.wald.se[0] ** 2 + self.tau2)
+        lower, upper = ScaledT(self.wald.estimate[0], scale, self.k - 1).interval(level)
+        return float(lower), float(upper)
+
+    def _no_prediction(self) -> str:
+        """Why there is no prediction interval; empty if there is one."""
+        if self.reason:
+            return "there is no estimate"
+        if self.spec.tau2 == "CE":
+            return "a common-effect model has no between-study variance"
+        return f"it needs at least 3 studies, and there {'is' if self.k == 1 else 'are'} {self.k}" if self.k < 3 else ""
+
+    def studies(self) -> pd.DataFrame:
+        """Return one row a study, also of those left out.
+
+        `yi`, `vi` and the interval are the inverse-variance effect's (0.5 added where a cell is 0), which the model
+        does not use. `weight` is the share, in percent, of the information on the pooled effect.
+        """
+        weight, fitted = (np.full(len(self.effects), NAN) for _ in range(2))
+        information = self.information
+        weight[self.used] = 100 * information / information.sum()
+        fitted[self.used] = self.wald.estimate[0]
+        state = np.where(self.whole, "no_events", "missing").astype(object)
+        state[self.used] = "used"
+        return study_table(self.effects, self.spec.level, weight, fitted, state)
+
+    def glance(self) -> pd.DataFrame:
+        """Return one row: `results.GLANCE_COLUMNS`, then `OWN_COLUMNS`.
+
+        `q` is the likelihood-ratio test of heterogeneity, repeated as `q_lrt`; `q_wald` is Wald's. `sigma2` is the
+        variance of study intercepts (UM.RS). `gradient` is the distance from the maximum by the last Newton step, in
+        standard errors; `points` are the quadrature points in each dimension.
+        """
+        values: dict[str, object] = dict.fromkeys((*GLANCE_COLUMNS, *OWN_COLUMNS), NAN)
+        lower, upper = self.prediction_interval(self.spec.level)
+        typical = self._typical_variance
+        values |= {
+            "k": self.k, "p": 1, "measure": self.effects.measure, "method": self._method, "test": "z",
+            "tau2": self.tau2, "tau2_se": self.tau2_se, "i2": self.i2, "i2_q": self.i2_q,
+            "h2": NAN if self.spec.tau2 == "CE" else float(h2_from_tau2(np.asarray(self.tau2), typical)),
+            "pi_lower": lower, "pi_upper": upper, "pi_method": "" if math.isnan(lower) else "t_k1",
+            "status": self.status, "status_reason": self._reasons(), "level": self.spec.level,
+            "coding": self.spec.coding, "tau2_method": self.spec.tau2,
+        }  # fmt: skip
+        return pd.DataFrame([values | self._likelihood_row() | self._test_row()])
+
+    @property
+    def _method(self) -> str:
+        """The model's code; models of one arm are named by their estimator of τ²."""
+        return str(self.spec.model if self.effects.measure in ("OR", "IRR") else self.spec.tau2)
+
+    def _test_row(self) -> dict[str, object]:
+        df = max(0, self.k - 1)
+        if self.fits is None or df == 0:
+            return {"q_df": df}
+        wald, lrt = self.fits.tests.wald, self.fits.tests.likelihood_ratio
+        p_wald, p_lrt = (float(chi2_upper(np.asarray(q), df)) for q in (wald, lrt))
+        return {"q": lrt, "q_df": df, "q_p": p_lrt, "q_wald": wald, "q_wald_p": p_wald, "q_lrt": lrt, "q_lrt_p": p_lrt}
+
+    def _likelihood_row(self) -> dict[str, object]:
+        """Log-likelihood, its criteria, and how it was maximised; the deviance is from a rate of its own a count."""
+        if self.fits is None or self.reason:
+            return {}
+        fit, count, n = self.fits.chosen, self.fits.parameters, self.fits.counts
+        ll, enough = fit.at.value, max(n, count + 2)
+        return {
+            "log_likelihood": ll, "deviance": 2 * (float(own_maximum(self.fits.model.density).value.sum()) - ll),
+            "aic": 2 * count - 2 * ll, "bic": count * math.log(n) - 2 * ll,
+            "aicc": 2 * count * enough / (enough - count - 1) - 2 * ll,
+            "sigma2": self.fits.sigma2, "iterations": fit.iterations, "gradient": fit.distance, "points": fit.points,
+            "maxima": fit.maxima,
+        }  # fmt: skip
+
+    def _reasons(self) -> str:
+        """Why what is NaN in `glance` is NaN, and what else a reader must know."""
+        reasons = [self.reason, STATUS["one_study"] if self.status == "one_study" else "", self._silent()]
+        if not self.reason:
+            reasons += [self._about_tau2(), self._about_tests(), self._corrected(), self._about_quadrature()]
+            if self._no_prediction():
+                reasons.append(f"no prediction interval: {self._no_prediction()}")
+        return "; ".join(filter(None, reasons))
+
+    def _silent(self) -> str:
+        lost = [self.effects.study[i] for i in np.setdiff1d(np.flatnonzero(self.whole), self.used)]
+        if not lost:
+            return ""
+        alone = " or only events" if self.effects.measure == "OR" else ""
+        says = "says" if len(lost) == 1 else "say"
+        return f"{some(lost)} {says} nothing in this model, having no event{alone} in either arm"
+
+    def _about_tau2(self) -> str:
+        if self.spec.tau2 == "CE":
+            return "τ² is 0 by assumption, so it has no standard error, I² or H²; see I² from Q"
+        if self.tau2 == 0:
+            return "τ² is estimated as 0, so the prediction interval allows for no difference between true effects"
+        return "" if self.k == 1 else "I² from τ² sets it beside the typical variance of the inverse-variance effects"
+
+    def _about_tests(self) -> str:
+        if self.fits is None or self.k == 1:
+            return ""
+        missing = "; Wald's test needs 2 studies whose own estimate is finite" * math.isnan(self.fits.tests.wald)
+        return f"Q is the likelihood-ratio test of heterogeneity{missing}"
+
+    def _corrected(self) -> str:
+        inputs = self.effects.inputs
+        zero = np.any([np.asarray(values) == 0 for name, values in inputs.items() if name[0] in "abcde"], axis=0)
+        names = [self.effects.study[i] for i in self.used if zero[i] and self.effects.complete[i]]
+        if not names:
+            return ""
+        return f"the effect and interval shown for {some(names)} use 0.5 added to every cell; the likelihood does not"
+
+    def _about_quadrature(self) -> str:
+        if self.fits is None or self.fits.chosen.change <= STABLE:
+            several = self.fits is not None and self.fits.chosen.maxima > 1
+            return "the likelihood has more than one maximum; the highest is reported" if several else ""
+        change, points = self.fits.chosen.change, self.fits.chosen.points
+        return f"the log-likelihood still changed by {change:.1g} when the quadrature points were doubled to {points}"

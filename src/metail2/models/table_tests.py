@@ -114,7 +114,7 @@ def _outside(effects: EffectSizes, used: NDArray[np.bool_]) -> str:
     return "; ".join(told)
 
 
-def test_lines(effects: EffectSizes, used: NDArray[np.bool_]) -> list[str]:
+def summary_lines(effects: EffectSizes, used: NDArray[np.bool_]) -> list[str]:
     """Write the tests for `summary`, one line a hypothesis; none where nothing is defined."""
     found = {name: _figures(test) for name, test in computed_tests(effects, used).items()}
     known = {name: figures for name, figures in found.items() if not math.isnan(figures[0])}

@@ -20,7 +20,7 @@ from metail2.kernels.heterogeneity import i2_from_q
 from metail2.kernels.inference import chi2_upper, wald
 from metail2.kernels.tables import TablePool
 from metail2.models.base import PooledResult, study_table
-from metail2.models.table_tests import GLANCE_TESTS, computed_tests, table_columns, test_lines, tests_table
+from metail2.models.table_tests import GLANCE_TESTS, computed_tests, table_columns, summary_lines, tests_table
 from metail2.results import GLANCE_COLUMNS
 from metail2.wording import some
 
@@ -185,7 +185,7 @@ class TableResult(PooledResult):
 
     def summary(self) -> str:
         """Return the result as text, with its tests."""
-        return "\n".join([super().summary(), *test_lines(self.effects, self.used)])
+        return "\n".join([super().summary(), *summary_lines(self.effects, self.used)])
 
     def glance(self) -> pd.DataFrame:
         """Return one row: `results.GLANCE_COLUMNS`, ``level``, then ``cmh breslow_day tarone`` and the P of each."""

@@ -20,7 +20,7 @@ from metail2.kernels.heterogeneity import i2_from_q
 from metail2.kernels.inference import chi2_upper, wald
 from metail2.kernels.tables import TablePool
 from metail2.models.base import PooledResult, study_table
-from metail2.models.table_tests import GLANCE_TESTS, computed_tests, table_columns, summary_lines, tests_table
+from metail2.models.table_tests import GLANCE_TESTS, computed_tests, summary_lines, table_columns, tests_table
 from metail2.results import GLANCE_COLUMNS
 from metail2.wording import some
 

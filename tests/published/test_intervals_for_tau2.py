@@ -58,7 +58,7 @@ def test_viechtbauer_2007_standard_errors_of_tau2(pre_eclampsia, code, upper):
 
 # --------------------------------------------------------------------------- Konstantopoulos 2011, no districts
 def test_konstantopoulos_2011_q_profile():
-    """The lower limit is printed as 0.0564, but it is 0.056466: Q is the χ² quantile there, and too large at 0.05645."""
+    """The lower limit is printed as 0.0564, but it is 0.056466: there Q is the χ² quantile, at 0.05645 it is larger."""
     result = m2.pool(generic("konstantopoulos2011"), tau2="REML")
     lower, upper = bounds(result)
     assert [lower, upper] == printed([0.0565, 0.1388])

@@ -57,7 +57,8 @@ def test_the_version_is_that_of_the_distribution():
     [
         (
             m2.pool,
-            "(effects, vi=None, *, tau2='REML', test='knapp_hartung', moderators=None, level=0.95, weights=None)",
+            "(effects, vi=None, *, tau2='REML', test='knapp_hartung', moderators=None, level=0.95, weights=None, "
+            "subgroup=None, common_tau2=False)",
         ),
         (m2.EffectSizes.from_arrays, "(yi, vi=None, study=None, moderators=None, *, V=None, measure='GEN')"),
         (
@@ -69,8 +70,8 @@ def test_the_version_is_that_of_the_distribution():
         (m2.EffectSizes.drop, "(self, i)"),
         (m2.EffectSizes.concat, "(parts)"),
         (m2.RandomEffects, "(tau2='REML', test='knapp_hartung', moderators=None, level=0.95, weights=None)"),
-        (m2.MantelHaenszel, "(measure='OR', level=0.95)"),
-        (m2.Peto, "(level=0.95)"),
+        (m2.MantelHaenszel, "(measure='OR', level=0.95, add=None, to='only0')"),
+        (m2.Peto, "(level=0.95, measure=None)"),
     ],
 )
 def test_signatures(function, signature):
@@ -82,7 +83,7 @@ def test_signatures(function, signature):
 def test_codes_of_the_choices():
     assert set(TAU2) == {"CE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM", "GENQ"}
     assert list(TESTS) == ["z", "t", "knapp_hartung", "knapp_hartung_adhoc", "iqwig", "kenward_roger"]
-    assert list(PREDICTION) == ["normal", "t_k1", "hts", "hk", "hk_pr"]
+    assert list(PREDICTION) == ["normal", "t_k1", "hts", "hk", "hk_pr", "kr", "kr_pr", "nagashima"]
     assert list(TAU2_INTERVALS) == ["q_profile"]
     assert set(MANTEL_HAENSZEL) == {"OR", "RR", "RD", "IRR", "IRD"}
     assert set(m2.MEASURES) == set(MEASURES.split())
@@ -107,7 +108,7 @@ def test_columns_of_the_three_tables():
 def test_closed_lists():
     assert set(STATUS) == {"ok", "one_study", "not_pooled", "undefined", "zero_se"}
     assert set(STUDY_STATES) == {
-        "used", "shown", "variance_undefined", "missing", "missing_moderator", "no_events",
+        "used", "shown", "variance_undefined", "missing", "missing_moderator", "missing_group", "no_events",
     }  # fmt: skip
 
 

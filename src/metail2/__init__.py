@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from metail2.errors import MetailWarning as MetailWarning
     from metail2.models.mantel_haenszel import MantelHaenszel as MantelHaenszel
     from metail2.models.peto import Peto as Peto
+    from metail2.models.pool import pool as pool
     from metail2.models.random_effects import RandomEffects as RandomEffects
-    from metail2.models.random_effects import pool as pool
+    from metail2.models.subgroups import Subgroups as Subgroups
     from metail2.plots.forest import forest as forest
     from metail2.records.catalogue import list_datasets as list_datasets
     from metail2.records.catalogue import load_dataset as load_dataset
@@ -37,6 +38,7 @@ _HOME = {
     "MetailWarning": "errors",
     "Peto": "models.peto",
     "RandomEffects": "models.random_effects",
+    "Subgroups": "models.subgroups",
     "conversions": "",
     "effect_sizes": "effects.compute",
     "forest": "plots.forest",
@@ -44,7 +46,7 @@ _HOME = {
     "list_datasets": "records.catalogue",
     "load_dataset": "records.catalogue",
     "load_records": "records.reading",
-    "pool": "models.random_effects",
+    "pool": "models.pool",
     "read_records": "records.reading",
     "read_review": "records.reviews.reading",
     "read_table": "records.study_table",

@@ -22,6 +22,12 @@ GLANCE_COLUMNS = (
 )  # fmt: skip
 STUDY_COLUMNS = ("study", "yi", "vi", "ci_lower", "ci_upper", "weight", "fitted", "residual", "group", "state")
 
+GROUP_COLUMNS = (
+    "group", "k", "estimate", "se", "statistic", "df", "p_value", "ci_lower", "ci_upper", "weight", "tau2", "i2",
+    "i2_q", "q", "q_df", "q_p", "pi_lower", "pi_upper", "status", "status_reason",
+)  # fmt: skip
+"""Columns of ``groups()``, one row a subgroup; `weight` in percent of all studies."""
+
 STATUS = {
     "ok": "the model was fitted",
     "one_study": "one study: its own normal (z) interval is shown and nothing is pooled",
@@ -37,6 +43,7 @@ STUDY_STATES = {
     "variance_undefined": "shown without an interval: the variance is undefined (one patient)",
     "missing": "left out: effect or variance is missing",
     "missing_moderator": "left out: a moderator is missing",
+    "missing_group": "left out: the group is missing",
     "no_events": "in the totals, without weight: no event at all, or one in every patient, says nothing about a ratio",
 }
 """The closed list of ``state`` codes in `studies`, each with its meaning."""
@@ -64,6 +71,19 @@ class Pooled(Result, Protocol):
 
     def companions(self) -> pd.DataFrame:
         """Intervals to print beside the result's own, with the reason; often none."""
+        ...
+
+
+@runtime_checkable
+class Grouped(Pooled, Protocol):
+    """A result of several groups, whose ``tidy()`` has a row for each and one for all studies together, the last."""
+
+    def groups(self) -> pd.DataFrame:
+        """One row a group: the columns of `GROUP_COLUMNS`."""
+        ...
+
+    def between_text(self) -> str:
+        """A sentence on whether the groups differ."""
         ...
 
 

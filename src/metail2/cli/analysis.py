@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from metail2.models.mantel_haenszel import MantelHaenszel
     from metail2.models.peto import Peto
     from metail2.models.random_effects import RandomEffects
+    from metail2.models.subgroups import Subgroups
 
 MODELS = ("random_effects", "mantel_haenszel", "peto")
 
@@ -31,7 +32,9 @@ class Analysis:
     model : str
         One of `MODELS`.
     random_effects : dict
-        ``tau2``, ``test`` and ``moderators`` of `RandomEffects`.
+        ``tau2``, ``test``, ``moderators`` and ``weights`` of `RandomEffects`.
+    groups : dict
+        ``subgroup`` and ``common-tau2`` of `Subgroups`.
     level : float
         Confidence level.
     """
@@ -40,16 +43,15 @@ class Analysis:
     computing: dict[str, Any]
     model: str
     random_effects: dict[str, Any]
+    groups: dict[str, Any]
     level: float
 
-    def specification(self) -> RandomEffects | MantelHaenszel | Peto:
+    def specification(self) -> RandomEffects | Subgroups | MantelHaenszel | Peto:
         """Build the model's specification; a wrong choice is refused here, before anything is read."""
         if self.model not in MODELS:
             raise UnknownChoice("model", self.model, MODELS)
         if self.model == "random_effects":
-            from metail2 import RandomEffects
-
-            return RandomEffects(**_given(self.random_effects), level=self.level)
+            return self._random_effects()
         self._refuse_other_options()
         if self.model == "mantel_haenszel":
             from metail2 import MantelHaenszel
@@ -61,8 +63,18 @@ class Analysis:
             raise UnknownChoice("measure of --model peto", self.source.measure, ("PETO",))
         return Peto(self.level)
 
+    def _random_effects(self) -> RandomEffects | Subgroups:
+        from metail2 import RandomEffects, Subgroups
+
+        model, groups = RandomEffects(**_given(self.random_effects), level=self.level), _given(self.groups)
+        if "subgroup" in groups:
+            return Subgroups(groups["subgroup"], model, groups.get("common-tau2", False))
+        if groups:
+            raise WrongUse("--common-tau2 says how subgroups share τ²: give --subgroup too, or leave it out.")
+        return model
+
     def _refuse_other_options(self) -> None:
-        for name in _given(self.random_effects | self.computing):
+        for name in _given(self.random_effects | self.groups | self.computing):
             raise WrongUse(f"--{name} has no meaning with --model {self.model}; leave it out.")
 
     def effects(self) -> EffectSizes:

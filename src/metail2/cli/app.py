@@ -15,6 +15,7 @@ from metail2.cli.options import (
     Add,
     Arm,
     Columns,
+    CommonTau2,
     Control,
     Correlation,
     Drop00,
@@ -26,10 +27,12 @@ from metail2.cli.options import (
     Moderators,
     Number,
     Study,
+    Subgroup,
     Tau2,
     Test,
     To,
     Transform,
+    Weights,
 )
 from metail2.cli.source import Source
 
@@ -141,6 +144,9 @@ def pool(
     tau2: Tau2 = None,
     test: Test = None,
     moderators: Moderators = None,
+    weights: Weights = None,
+    subgroup: Subgroup = None,
+    common_tau2: CommonTau2 = False,
     level: Level = 0.95,
     add: Add = None,
     to: To = None,
@@ -152,8 +158,8 @@ def pool(
         str,
         typer.Option(
             metavar="FORMAT",
-            help="text, csv or json. csv: the tables tidy, glance and studies on the pooled scale, an empty line "
-            "between them; json: one object that holds the three as lists.",
+            help="text, csv or json. csv: the tables tidy, glance and studies (and groups) on the pooled scale, an "
+            "empty line between them; json: one object that holds them as lists.",
         ),
     ] = "text",
 ) -> None:
@@ -169,8 +175,9 @@ def pool(
     check_format(format, transform, moderators)
     source = Source(file, measure, study, tuple(column or ()), arm, tuple(control or ()), analysis)
     computing = {"add": add, "to": to, "drop00": drop00 or None, "r": r, "method": method}
-    random_effects = {"tau2": tau2, "test": test, "moderators": moderators}
-    asked = Analysis(source, computing, model, random_effects, level)
+    random_effects = {"tau2": tau2, "test": test, "moderators": moderators, "weights": weights}
+    groups = {"subgroup": subgroup, "common-tau2": common_tau2 or None}
+    asked = Analysis(source, computing, model, random_effects, groups, level)
     result = asked.specification().fit(asked.effects())
     typer.echo(result_text(result, format, transform), nl=False)
 
@@ -192,6 +199,9 @@ def forest(
     tau2: Tau2 = None,
     test: Test = None,
     moderators: Moderators = None,
+    weights: Weights = None,
+    subgroup: Subgroup = None,
+    common_tau2: CommonTau2 = False,
     level: Level = 0.95,
     add: Add = None,
     to: To = None,
@@ -216,8 +226,9 @@ def forest(
     check_picture(output, transform)
     source = Source(file, measure, study, tuple(column or ()), arm, tuple(control or ()), analysis)
     computing = {"add": add, "to": to, "drop00": drop00 or None, "r": r, "method": method}
-    random_effects = {"tau2": tau2, "test": test, "moderators": moderators}
-    asked = Analysis(source, computing, model, random_effects, level)
+    random_effects = {"tau2": tau2, "test": test, "moderators": moderators, "weights": weights}
+    groups = {"subgroup": subgroup, "common-tau2": common_tau2 or None}
+    asked = Analysis(source, computing, model, random_effects, groups, level)
     draw(asked, output, transform, favours, common)
     typer.echo(output)
 

@@ -87,6 +87,15 @@ Test = Annotated[
 Moderators = Annotated[
     str | None, typer.Option(metavar="FORMULA", help='Meta-regression on columns of the file, e.g. "ablat + year".')
 ]
+Weights = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Your own weights of the studies; GENQ and GENQM need them.")
+]
+Subgroup = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="Groups of studies to pool apart and to compare, e.g. disease.")
+]
+CommonTau2 = Annotated[
+    bool, typer.Option("--common-tau2", help="With --subgroup: one between-study variance for all groups.")
+]
 Level = Annotated[float, typer.Option(metavar="NUMBER", parser=_level, help="Confidence level of all intervals.")]
 Add = Annotated[
     float | None,

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from metail2.cli.guard import WrongUse
 from metail2.errors import UnknownChoice
+from metail2.results import Grouped
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from metail2.models.base import PooledResult
 
 
@@ -42,16 +45,19 @@ def result_text(result: PooledResult, format: str, transform: str | None) -> str
     }[format]()
 
 
+def _tables(result: PooledResult) -> dict[str, pd.DataFrame]:
+    tables = {"tidy": result.tidy(), "glance": result.glance(), "studies": result.studies()}
+    return tables | {"groups": result.groups()} if isinstance(result, Grouped) else tables
+
+
 def _as_csv(result: PooledResult) -> str:
-    """Write tidy(), glance() and studies() as three blocks of CSV, each with its header, an empty line between."""
-    tables = (result.tidy(), result.glance(), result.studies())
-    return "\n".join(table.to_csv(index=False, lineterminator="\n") for table in tables)
+    """Write the tables as blocks of CSV, each with its header, an empty line between."""
+    return "\n".join(table.to_csv(index=False, lineterminator="\n") for table in _tables(result).values())
 
 
 def _as_json(result: PooledResult) -> str:
-    """Write one object of three lists, ``tidy``, ``glance`` and ``studies``; what is not finite is null."""
-    tables = {"tidy": result.tidy(), "glance": result.glance(), "studies": result.studies()}
-    lists = {name: [_plain_row(row) for row in table.to_dict("records")] for name, table in tables.items()}
+    """Write one object of lists, ``tidy``, ``glance``, ``studies`` and of subgroups ``groups``; not finite is null."""
+    lists = {name: [_plain_row(row) for row in table.to_dict("records")] for name, table in _tables(result).items()}
     return json.dumps(lists, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 
 
@@ -78,13 +84,14 @@ def _on_scale(result: PooledResult, code: str) -> str:
     def shown(*values: float) -> str:
         return " to ".join(number(float(scale(value)), 3) + scale.unit for value in values)
 
-    row, model = result.tidy().iloc[0], result.glance().iloc[0]
+    row, model = result.tidy().iloc[-1], result.glance().iloc[0]  # of subgroups, all studies together
     level = f"{100 * model['level']:g} %"
     lines = [
         f"  As {scale.label or 'pooled, not transformed'}:",
         f"  estimate {shown(row['estimate'])}, {level} interval {shown(row['ci_lower'], row['ci_upper'])}",
     ]
-    for other in result.companions().to_dict("records"):
+    beside = result.companions().to_dict("records")
+    for other in (row for row in beside if not row.get("group")):
         lines.append(f"  beside it, {TEST_NAMES[other['test']]}: {shown(other['ci_lower'], other['ci_upper'])}")
     if not math.isnan(model["pi_lower"]):
         lines.append(f"  {level} prediction interval {shown(model['pi_lower'], model['pi_upper'])}")

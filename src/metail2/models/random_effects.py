@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import MetailWarning, ModelError, UnknownChoice
@@ -116,61 +116,6 @@ class RandomEffects:
             return intercept_design(int(complete.sum()))
         labels = tuple(label for label, kept in zip(effects.study, complete, strict=True) if kept)
         return formula_design(self.moderators, effects.moderators.loc[complete], labels)
-
-
-def pool(
-    effects: EffectSizes | ArrayLike,
-    vi: ArrayLike | None = None,
-    *,
-    tau2: str = "REML",
-    test: str = "knapp_hartung",
-    moderators: str | None = None,
-    level: float = 0.95,
-    weights: str | ArrayLike | None = None,
-) -> RandomEffectsResult:
-    """Pool effects with a random-effects model: ``RandomEffects(...).fit(effects)``.
-
-    Parameters
-    ----------
-    effects : EffectSizes, or array_like of shape (k,)
-        Effects, or their plain values with `vi`.
-    vi : array_like, shape (k,), optional
-        Sampling variances, when `effects` are plain values.
-    tau2, test, moderators, level
-        See `RandomEffects`.
-    weights : str or array_like of shape (k,), optional
-        The user's weights, or the column of `EffectSizes.moderators` that holds them; see `RandomEffects`.
-
-    Returns
-    -------
-    RandomEffectsResult
-
-    Raises
-    ------
-    ModelError, EffectSizeError, UnknownChoice
-        See `RandomEffects.fit` and `EffectSizes.from_arrays`.
-    """
-    prepared = _prepared(effects, vi)
-    if weights is None or isinstance(weights, str):
-        return RandomEffects(tau2, test, moderators, level, weights).fit(prepared)
-    return RandomEffects(tau2, test, moderators, level, "weights").fit(_with_weights(prepared, weights))
-
-
-def _prepared(effects: EffectSizes | ArrayLike, vi: ArrayLike | None) -> EffectSizes:
-    if not isinstance(effects, EffectSizes):
-        return EffectSizes.from_arrays(effects, vi)
-    if vi is not None:
-        raise ModelError("EffectSizes carry their variances; leave vi out.")
-    return effects
-
-
-def _with_weights(effects: EffectSizes, weights: ArrayLike) -> EffectSizes:
-    column = np.asarray(weights)
-    if column.shape != (len(effects),):
-        raise ModelError(f"There are {len(effects)} effects but {column.size} weights; give one for each effect.")
-    if "weights" in effects.moderators:
-        raise ModelError("The effects have a column 'weights' already; name it, or give the weights in a column.")
-    return effects.assign(weights=column)
 
 
 def _refuse_dependence(effects: EffectSizes) -> None:

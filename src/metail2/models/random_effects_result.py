@@ -212,8 +212,11 @@ class RandomEffectsResult(PooledResult):
             ``estimate se ci_lower ci_upper pi_lower pi_upper``, on the pooled scale, one row each. The prediction
             interval uses the quantile of the test (t with k − 1 df at least) and √(SE² + τ²).
         """
+        return self.predict_rows(self.design.x if new is None else self.design.encode(new), level)
+
+    def predict_rows(self, x: Floats, level: float) -> pd.DataFrame:
+        """Do what `predict` does for rows of the design, shape (rows, p)."""
         check_level(level)
-        x = self.design.x if new is None else self.design.encode(new)
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
         found = wald(x @ self.wald.estimate, variance, self._contrast_df(x), level)
         df = found.df if np.isfinite(found.df).all() else float(self.k - len(self.terms))

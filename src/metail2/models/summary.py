@@ -16,9 +16,9 @@ def summary_text(result: Pooled) -> str:
     """Write what a reader needs to judge a pooled result: model, estimate, heterogeneity, notes."""
     glance = result.glance().to_dict("records")[0]
     measure = MEASURES[glance["measure"]]
-    lines = [_model_line(glance, measure), "", *_coefficients(result, glance, measure)]
+    lines = [model_line(glance, measure), "", *_coefficients(result, glance, measure)]
     lines += _sized(result, measure)
-    lines += [_companion(row, measure) for row in result.companions().to_dict("records")]
+    lines += [companion_text(row, measure) for row in result.companions().to_dict("records")]
     if not math.isnan(glance["pi_lower"]):
         limits = _displayed(measure, glance["pi_lower"], glance["pi_upper"])
         lines.append(f"  {_level(glance)} prediction interval {limits}  [{_prediction_name(glance)}]")
@@ -33,11 +33,18 @@ def _displayed(measure: Measure, lower: float, upper: float) -> str:
     return interval(float(low), float(high), 3) + measure.transform.unit
 
 
+def estimate_text(measure: Measure, estimate: float, lower: float, upper: float) -> str:
+    """Write an estimate with its limits on the scale readers think in."""
+    shown = number(float(measure.transform(estimate)), 3) + measure.transform.unit
+    return f"{shown} ({_displayed(measure, lower, upper)})"
+
+
 def _level(glance: Row) -> str:
     return f"{100 * glance['level']:g} %"
 
 
-def _model_line(glance: Row, measure: Measure) -> str:
+def model_line(glance: Row, measure: Measure) -> str:
+    """Name the measure, the number of studies, the estimator of τ² and the test."""
     name = measure.name[0].upper() + measure.name[1:]
     if glance["status"] == "one_study":
         return f"{name}, 1 study: not pooled"
@@ -81,7 +88,8 @@ def _sized(result: Pooled, measure: Measure) -> list[str]:
     return lines
 
 
-def _companion(row: Row, measure: Measure) -> str:
+def companion_text(row: Row, measure: Measure) -> str:
+    """Write an interval that stands beside another, with the reason."""
     limits = _displayed(measure, row["ci_lower"], row["ci_upper"])
     prediction = ""
     if not math.isnan(row["pi_lower"]):

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.plots.forest_scale import Scale, Ticks, axis_limits, choose_ticks
-from metail2.plots.forest_table import NBSP, SUMMARIES, Row, Table
+from metail2.plots.forest_table import DIAMONDS, NBSP, STUDY_PART, SUMMARIES, Row, Table
 from metail2.plots.quiet import draw_forest, text_renderer
 
 if TYPE_CHECKING:
@@ -226,11 +226,11 @@ class Canvas:
         self._header()
         self._axis()
         for place, row in enumerate(reversed(self.picture.table.rows)):
-            if row.kind in SUMMARIES:
+            if row.kind in DIAMONDS:
                 self._diamond(row, place)
             elif row.kind == "prediction":
                 self._prediction(row, place)
-            if row.kind in ("study", *SUMMARIES, "prediction"):
+            if row.kind in ("study", *DIAMONDS, "prediction"):
                 self._arrows(row, place)
         self._notes()
         self.ax.set_label(self.picture.words.description)
@@ -291,8 +291,10 @@ class Canvas:
         ax.set_ylim(-0.5, len(table.rows) + 1.5)
         kinds = [row.kind for row in reversed(table.rows)]
         for kind, label in zip(kinds, ax.get_yticklabels(), strict=False):
-            if kind in ("heading", "total", *SUMMARIES):
+            if kind in ("heading", "total", *DIAMONDS):
                 label.set_fontweight("bold")
+            elif kind == "note":
+                label.set_color(MUTED)
 
     @property
     def _table_left(self) -> float:
@@ -323,7 +325,7 @@ class Canvas:
             fontsize=TEXT * self.factor, fontweight="bold",
         )  # fmt: skip
         self._rule(count - 0.5, INK)
-        pooled = sum(row.kind not in ("study", "heading") for row in table.rows)
+        pooled = sum(row.kind not in STUDY_PART for row in table.rows)
         if pooled:
             self._rule(pooled - 0.5, PALE)
         if self.picture.words.title:
@@ -366,13 +368,13 @@ class Canvas:
             self._text(note, -self._table_left, (MARGIN + i * NOTE_ROW - self.picture.below) * factor, va="bottom")
 
     def _diamond(self, row: Row, place: int) -> None:
-        """Draw a pooled effect: filled for random effects, outlined for a common effect."""
+        """Draw a pooled effect: filled for random effects, pale for a subgroup, outlined for a common effect."""
         from matplotlib.patches import Polygon
 
         estimate, lower, upper = _position(row, self.picture.scale)
         lower, upper = (estimate if np.isnan(end) else end for end in (lower, upper))
         corners = [(lower, place), (estimate, place + 0.32), (upper, place), (estimate, place - 0.32)]
-        fill = ACCENT if row.kind == "random" else "white"
+        fill = {"random": ACCENT, "subtotal": PALE}.get(row.kind, "white")
         self.ax.add_patch(
             Polygon(corners, closed=True, facecolor=fill, edgecolor=INK, linewidth=0.8 * self.factor, zorder=3)
         )
@@ -421,7 +423,7 @@ def _frame(picture: Picture) -> tuple[pd.DataFrame, Floats]:
 
 def _areas(rows: list[Row]) -> Floats:
     """Return areas in square points, proportional to the weights; equal where there are none."""
-    weights = np.array([row.weight for row in rows])
+    weights = np.array([row.weight if row.kind == "study" else np.nan for row in rows])
     largest = np.nanmax(weights, initial=0.0)
     if largest <= 0:
         return np.full(len(rows), (0.6 * LARGEST) ** 2)

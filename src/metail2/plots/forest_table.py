@@ -13,12 +13,15 @@ import pandas as pd
 
 from metail2.effects.measures import MEASURES
 from metail2.effects.transforms import Transform
-from metail2.plots.forest_words import Facts, effect_header, model_label
+from metail2.plots.forest_words import Facts, effect_header, group_heterogeneity, model_label
 from metail2.registry import Registry
 from metail2.wording import MINUS, number
 
 NBSP = "\u00a0"
 SUMMARIES = ("random", "common")
+DIAMONDS = ("subtotal", *SUMMARIES)
+STUDY_PART = ("heading", "study", "subtotal", "note")
+"""Kinds of rows above the totals."""
 IN_TOTALS = ("used", "no_events")
 
 FIRST, SECOND = "{0}", "{1}"
@@ -52,7 +55,7 @@ class Row:
     Attributes
     ----------
     kind : str
-        ``heading study total random common prediction``.
+        ``heading study subtotal note total random common prediction``; the text of a note runs over all columns.
     label : str
         Text of the first column.
     estimate, lower, upper, weight : float
@@ -169,10 +172,10 @@ def forest_rows(facts: Facts, common: Facts | None) -> list[Row]:
     list of Row
         The rows.
     """
-    rows = _study_rows(facts.studies)
+    rows = _study_rows(facts.studies) if facts.groups is None else _grouped_rows(facts)
     if facts.pooled is None:
         return rows
-    rows += _total_row(facts.studies)
+    rows += _total_row("total", "Total", facts.studies)
     for each in (facts, common):
         if each is not None and each.pooled is not None:
             rows.append(_summary_row(each))
@@ -197,6 +200,20 @@ def _study_rows(studies: pd.DataFrame) -> list[Row]:
     return rows
 
 
+def _grouped_rows(facts: Facts) -> list[Row]:
+    """List the studies group by group, each group with its pooled effect and its heterogeneity."""
+    assert facts.groups is not None
+    studies, rows = facts.studies, []
+    for _, group in facts.groups.iterrows():
+        own = studies[studies["group"] == group["group"]]
+        estimate, lower, upper, weight = (float(group[name]) for name in ("estimate", "ci_lower", "ci_upper", "weight"))
+        sums = next((row.inputs for row in _total_row("subtotal", "", own)), {})
+        rows += [*_study_rows(own), Row("subtotal", "  Subtotal", estimate, lower, upper, weight, sums)]
+        spread = group_heterogeneity(group, str(facts.model["method"]))
+        rows += [Row("note", f"  {spread}")] if spread else []
+    return rows + _study_rows(studies[~studies["group"].isin(facts.groups["group"])].assign(group="Group missing"))
+
+
 def _plain(label: str) -> str:
     # One character a column, also where an accent came as a character of its own; no line breaks.
     return unicodedata.normalize("NFC", " ".join(label.split()))
@@ -213,12 +230,12 @@ def _input_names(studies: pd.DataFrame) -> list[str]:
     return [name for _, columns in _parts(studies) for name, _ in columns]
 
 
-def _total_row(studies: pd.DataFrame) -> list[Row]:
+def _total_row(kind: str, label: str, studies: pd.DataFrame) -> list[Row]:
     """Sum the counts of the studies that the pooled effect rests on; a sum with a gap is left empty."""
     counted = studies[studies["state"].isin(IN_TOTALS)]
     names = [name for name in _input_names(studies) if SUMMED.match(name)]
     sums = {name: float(counted[name].astype(float).sum(skipna=False)) for name in names}
-    return [Row("total", "Total", inputs=sums)] if sums else []
+    return [Row(kind, label, inputs=sums)] if sums else []
 
 
 def _summary_row(facts: Facts) -> Row:
@@ -232,7 +249,7 @@ def _summary_row(facts: Facts) -> Row:
 
 def study_column(context: Context) -> list[Block]:
     """Name the rows."""
-    return [Block("", [Column("Study", [row.label for row in context.rows], left=True)])]
+    return [Block("", [Column("Study", ["" if row.kind == "note" else row.label for row in context.rows], left=True)])]
 
 
 def arm_columns(context: Context) -> list[Block]:
@@ -292,7 +309,7 @@ def _effect_cells(rows: list[Row], shown: list[tuple[Any, ...]], digits: int) ->
     cells = []
     for row, (estimate, lower, upper) in zip(rows, texts, strict=True):
         interval = f"{'(' + lower:>{second + 1}} to {upper + ')':>{third + 1}}"
-        if row.kind in ("heading", "total"):
+        if row.kind in ("heading", "total", "note"):
             cells.append("")
         elif row.kind == "prediction" or (estimate and lower and upper):
             cells.append(f"{estimate:>{first}} {interval}")
@@ -328,7 +345,12 @@ def forest_table(rows: list[Row], facts: Facts, transform: Transform, arms: tupl
     context = Context(rows, facts, transform, arms)
     blocks = [block for columns in LAYOUTS[layout].columns for block in columns(context)]
     lines = [
-        _line(block.line(column.cells[i] for column in block.columns) for block in blocks) for i in range(len(rows))
+        _line(
+            [row.label]
+            if row.kind == "note"
+            else (block.line(column.cells[i] for column in block.columns) for block in blocks)
+        )
+        for i, row in enumerate(rows)
     ]
     header = _line(block.line(column.header for column in block.columns) for block in blocks)
     titles = _line(block.heading for block in blocks)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from metail2.effects.measures import MEASURES, Measure
 from metail2.effects.transforms import TRANSFORMS, Transform
-from metail2.results import STATUS, STUDY_STATES, Result
+from metail2.results import STATUS, STUDY_STATES, Grouped, Result
 from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, listed, number, p_value, percent, sentence
 
 COMMON = ("CE", "MH", "PETO")
@@ -31,6 +31,10 @@ class Facts:
         The row of ``glance()``.
     pooled : Series or None
         The pooled effect's row of ``tidy()``; None where nothing is pooled or moderators are in the model.
+    groups : DataFrame or None
+        One row a subgroup; None where there are none.
+    between : str
+        Whether the groups differ; empty without groups.
     terms : int
         Number of coefficients.
     """
@@ -38,7 +42,10 @@ class Facts:
     def __init__(self, result: Result) -> None:
         self.studies = result.studies()
         self.model: pd.Series[Any] = result.glance().iloc[0]
-        table = result.tidy()
+        grouped = isinstance(result, Grouped)
+        self.groups = result.groups() if isinstance(result, Grouped) else None
+        self.between = result.between_text().strip() if isinstance(result, Grouped) else ""
+        table = result.tidy().tail(1) if grouped else result.tidy()
         self.terms = len(table)
         alone = self.terms == 1 and self.model["status"] != "one_study"
         self.pooled: pd.Series[Any] | None = table.iloc[0] if alone else None
@@ -91,6 +98,8 @@ def notes(facts: Facts, common: Facts | None) -> list[str]:
         lines.append(_overall(common))
     if facts.has_prediction:
         lines.append(_prediction(facts))
+    if facts.groups is not None:
+        lines += [sentence(facts.between), *_group_reasons(facts.groups)]
     if facts.pooled is not None:
         lines += [sentence(_reason(facts)), *_left_out(facts.studies)]
     return [line for line in lines if line]
@@ -111,21 +120,35 @@ def _not_pooled(facts: Facts) -> str:
     return f"Not pooled: {reason.rstrip('.')}." if reason else "Not pooled."
 
 
+def _group_reasons(groups: pd.DataFrame) -> list[str]:
+    """Say of each group what is undefined in it."""
+    pairs = zip(groups["group"], groups["status_reason"], strict=True)
+    return [f"{group}: {reason.rstrip('.')}." for group, reason in pairs if reason]
+
+
+def group_heterogeneity(row: pd.Series[Any], method: str) -> str:
+    """Write the line under a subgroup: its τ², Q and I²; empty for one study."""
+    return "" if math.isnan(row["q"]) else _spread(row, method)
+
+
 def _degrees(df: float) -> str:
     return number(df, 0 if float(df).is_integer() else 1)
 
 
 def _heterogeneity(facts: Facts) -> str:
     """Write τ², Q and I², each with where it comes from."""
-    model = facts.model
-    method = str(model["method"])
+    method = str(facts.model["method"])
+    spread = _spread(facts.model, method, f" ({TAU2_NAMES.get(method, method)})")
+    return f"Heterogeneity: {spread}." if spread else ""
+
+
+def _spread(model: pd.Series[Any], method: str, estimator: str = "") -> str:
     parts = []
     if method not in COMMON and not math.isnan(model["tau2"]):
-        parts.append(f"τ² = {number(model['tau2'], 3) if model['tau2'] else 0} ({TAU2_NAMES.get(method, method)})")
+        parts.append(f"τ² = {number(model['tau2'], 3) if model['tau2'] else 0}{estimator}")
     if not math.isnan(model["q"]):
         parts.append(f"Q = {number(model['q'])}, df = {_degrees(model['q_df'])}, {p_value(model['q_p'])}")
-    parts += _inconsistency(model, method)
-    return f"Heterogeneity: {'; '.join(parts)}." if parts else ""
+    return "; ".join([*parts, *_inconsistency(model, method)])
 
 
 def _inconsistency(model: pd.Series[Any], method: str) -> list[str]:

@@ -18,6 +18,7 @@ from metail2.models.mantel_haenszel import MantelHaenszel
 from metail2.models.peto import Peto, peto_conditions
 from metail2.models.random_effects import RandomEffects
 from metail2.models.studies_only import StudiesOnly, interval_name
+from metail2.models.subgroups import Subgroups
 from metail2.models.tables import TableResult
 from metail2.records.builders import STUDY_COLUMNS
 from metail2.records.harmonise import harmonise
@@ -231,7 +232,10 @@ def _fit(effects: EffectSizes, spec: Outcome, analysis: Analysis) -> Result:
         return Peto().fit(effects)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the state of every study says what the warning would
-        return RandomEffects(analysis.tau2, analysis.test).fit(effects)
+        model = RandomEffects(analysis.tau2, analysis.test)
+        if analysis.subgroup is None:
+            return model.fit(effects)
+        return Subgroups(analysis.subgroup, model, analysis.common_tau2).fit(effects)
 
 
 def _state(spec: Outcome, primary: AnalysisAnswer) -> tuple[str, str]:
@@ -313,7 +317,7 @@ def _sensitivity(records: TrialRecords, spec: Outcome) -> pd.DataFrame:
             row = found.result.studies().iloc[0]
             values = (row["yi"], row["ci_lower"], row["ci_upper"], float("nan"))
         else:
-            tidy = found.pooled.tidy().iloc[0]
+            tidy = found.pooled.tidy().iloc[-1]  # the row of all studies together
             values = (
                 tidy["estimate"],
                 tidy["ci_lower"],

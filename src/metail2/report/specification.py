@@ -74,6 +74,10 @@ class Analysis(_Table):
         Another measure or display than the outcome's.
     tau2, test : str
         Of a random-effects model.
+    subgroup : str, optional
+        Column of the studies, such as ``"disease"``, whose groups are pooled apart and compared.
+    common_tau2 : bool
+        One between-study variance for all subgroups.
     r : float, optional
         Another assumed correlation.
     parts : list of Part, optional
@@ -93,6 +97,8 @@ class Analysis(_Table):
     transform: str | None = None
     tau2: str = "REML"
     test: str = "knapp_hartung"
+    subgroup: str | None = None
+    common_tau2: bool = False
     r: Correlation | None = None
     parts: list[Part] | None = None
     reason: str = ""
@@ -105,6 +111,10 @@ class Analysis(_Table):
             TAU2[self.tau2], TESTS[self.test]
         except UnknownChoice as error:
             raise ValueError(str(error)) from None
+        if self.subgroup is not None and self.model != "random_effects":
+            raise ValueError("subgroup belongs to a random_effects model: leave it out, or change the model")
+        if self.common_tau2 and self.subgroup is None:
+            raise ValueError("common_tau2 says how subgroups share τ²: name their column in subgroup")
         if self.model in ("mantel_haenszel", "peto") and any(part.turn for part in self.parts or []):
             raise ValueError("Mantel–Haenszel and Peto pool counts, whose sign cannot be changed: leave turn out")
         return self

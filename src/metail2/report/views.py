@@ -10,6 +10,7 @@ import pandas as pd
 
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.models.studies_only import interval_name
+from metail2.models.subgroup_result import SubgroupResult
 from metail2.report.evaluate import STATES, AnalysisAnswer, Answer
 from metail2.results import STUDY_STATES
 from metail2.wording import PREDICTION_NAMES, TEST_NAMES, number, p_value, percent, sentence
@@ -64,7 +65,7 @@ def summary_row(answer: Answer) -> Row:
 def _headline(primary: AnalysisAnswer, unit: str) -> str:
     measured = f"{primary.display.name}{f' ({unit})' if unit else ''}"
     if primary.pooled is not None:
-        row = primary.pooled.tidy().iloc[0]
+        row = primary.pooled.tidy().iloc[-1]  # the row of all studies together
         return f"{measured} {primary.display.triple(row['estimate'], row['ci_lower'], row['ci_upper'])}"
     table = primary.result.studies()
     if len(table) == 1:
@@ -121,9 +122,11 @@ def _results(answer: Answer) -> list[Row]:
     rows: list[Row] = []
     for found in answer.analyses:
         if found.pooled is not None:
-            glance, tidy = found.pooled.glance().iloc[0], found.pooled.tidy().iloc[0]
+            glance, tidy = found.pooled.glance().iloc[0], found.pooled.tidy().iloc[-1]
             rows.append(_pooled_row(found, glance, tidy) | {"primary": found is answer.primary})
-            rows += [_companion_row(row, found, tidy) for row in found.pooled.companions().to_dict("records")]
+            beside = found.pooled.companions().to_dict("records")
+            rows += [_companion_row(row, found, tidy) for row in beside if not row.get("group")]
+            rows += _group_rows(found, beside)
     return rows
 
 
@@ -189,11 +192,39 @@ def _companion_row(row: Row, found: AnalysisAnswer, tidy: pd.Series) -> Row:
     }
 
 
+def _group_rows(found: AnalysisAnswer, beside: list[Row]) -> list[Row]:
+    """A row for each subgroup, followed by what must stand beside its interval, and the test of their difference."""
+    if not isinstance(found.result, SubgroupResult):
+        return []
+    rows: list[Row] = []
+    for _, group in found.result.groups().iterrows():
+        title = f"{group['group']} ({group['k']} {'study' if group['k'] == 1 else 'studies'})"
+        rows.append(_group_row(found, group) | {"title": title, "companion": True})
+        rows += [_companion_row(row, found, group) for row in beside if row["group"] == group["group"]]
+    tau2 = "one τ² for all" if found.result.spec.common_tau2 else "each with its own τ²"
+    compared = f"groups compared ({tau2})"
+    test = sentence(found.result.between_text().strip())
+    return [*rows, {"title": compared, "companion": True, "effect": "", "shown": "", "note": test}]
+
+
+def _group_row(found: AnalysisAnswer, group: pd.Series) -> Row:
+    method = found.result.glance()["method"].iloc[0]
+    limits = group["pi_lower"], group["pi_upper"]
+    return {
+        "effect": found.display.name,
+        "shown": found.display.triple(group["estimate"], group["ci_lower"], group["ci_upper"]),
+        "p": p_value(group["p_value"]),
+        "note": sentence(group["status_reason"]),
+        "prediction": "" if math.isnan(limits[0]) else found.display.pair(*limits),
+        "heterogeneity": _heterogeneity(group.to_dict() | {"method": method}),
+    }
+
+
 def _join(*sentences: str) -> str:
     return " ".join(sentence(text) for text in sentences if text)
 
 
-def _heterogeneity(glance: pd.Series) -> list[str]:
+def _heterogeneity(glance: pd.Series | Row) -> list[str]:
     """τ² with its estimator, I² with its origin, and Q; one line each, those that are defined."""
     if math.isnan(glance["q"]):
         return []

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from metail2.errors import MetailWarning, RecordError, UnknownChoice
-from metail2.models.random_effects import pool
+from metail2.models.pool import pool
 from metail2.records.reviews.reading import read_review
 
 FILE = Path(__file__).parent / "data" / "made_up.rm5"

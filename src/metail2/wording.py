@@ -36,6 +36,9 @@ PREDICTION_NAMES = {
     "hts": "Higgins–Thompson–Spiegelhalter, t with k − 2 df",
     "hk": "t, k − 1 df, Hartung–Knapp SE",
     "hk_pr": "Partlett–Riley, t with k − 2 df, Hartung–Knapp SE",
+    "kr": "Kenward–Roger SE and df",
+    "kr_pr": "Partlett–Riley, Kenward–Roger SE and df − 1",
+    "nagashima": "Nagashima–Noma–Furukawa, simulated",
 }
 
 

@@ -38,23 +38,35 @@ def test_prediction_intervals(method, df, scaled):
     assert found.above(float(lower)) == pytest.approx(0.95, rel=1e-12)
 
 
+@pytest.mark.parametrize(("method", "lost"), [("kr", 0), ("kr_pr", 1)])
+def test_kenward_roger_prediction_intervals(method, lost):
+    """The closed form for a mean: ν = S₁² tr(PP)/S₂² with Sᵣ = Σwʳ, variance (1 + 2W(S₃/S₁ − S₂²/S₁²))/S₁."""
+    found, fitted = prediction(method)
+    tau2 = float(fitted.tau2.value)
+    s1, s2, s3 = ((1 / (VI + tau2) ** power).sum() for power in (1, 2, 3))
+    information = s2 - 2 * s3 / s1 + (s2 / s1) ** 2
+    variance = (1 + 4 / information * (s3 / s1 - (s2 / s1) ** 2)) / s1
+    t = stats.t(s1**2 * information / s2**2 - lost, fitted.beta[0], np.sqrt(variance + tau2))
+    np.testing.assert_allclose(found.interval(0.95), (t.ppf(0.025), t.ppf(0.975)), rtol=1e-11)
+    assert found.above(0.3) == pytest.approx(t.sf(0.3), rel=1e-11)
+
+
 def test_a_far_threshold_keeps_its_digits():
     found = ScaledT(np.asarray(0.0), np.asarray(1.0), np.inf)
     assert found.above(37.0) == pytest.approx(stats.norm.sf(37.0), rel=1e-12)
 
 
 def test_without_degrees_of_freedom_nothing_is_defined():
-    defined = {
-        name: not np.isnan(prediction(name, 2)[0].interval(0.95)).any() for name in ("normal", "t_k1", "hts", "hk")
-    }
-    assert defined == {"normal": True, "t_k1": True, "hts": False, "hk": True}
+    undefined = [name for name in PREDICTION if np.isnan(prediction(name, 2)[0].interval(0.95)).any()]
+    assert undefined == ["hts", "hk_pr", "kr_pr"]
 
 
-def test_many_fits_at_once():
+@pytest.mark.parametrize("method", list(PREDICTION))
+def test_many_fits_at_once(method):
     many = np.stack([YI, YI[::-1], YI * 2])
     fitted = fit_random_effects(many, np.broadcast_to(VI, many.shape), np.ones((6, 1)), "REML")
-    lower, upper = PREDICTION["hk"](fitted, TESTS["knapp_hartung"].reference(fitted, 0.95)).interval(0.95)
+    lower, upper = PREDICTION[method](fitted, TESTS["knapp_hartung"].reference(fitted, 0.95)).interval(0.95)
     for i in range(3):
         one = fit_random_effects(many[i], VI, np.ones((6, 1)), "REML")
-        alone = PREDICTION["hk"](one, TESTS["knapp_hartung"].reference(one, 0.95)).interval(0.95)
+        alone = PREDICTION[method](one, TESTS["knapp_hartung"].reference(one, 0.95)).interval(0.95)
         np.testing.assert_allclose((lower[i], upper[i]), alone, rtol=1e-12)

@@ -12,6 +12,8 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from metail2.kernels.coefficient_tests import Reference
 from metail2.kernels.fitted import Fitted
+from metail2.kernels.kenward_roger import kenward_roger
+from metail2.kernels.nagashima import DRAWS, SEED, predictive_draws
 from metail2.registry import Registry
 
 Floats = NDArray[np.float64]
@@ -65,13 +67,15 @@ class ScaledT:
         return np.where(df > 0, rule(np.where(df > 0, df, 1.0)), np.nan)
 
 
-Prediction = Callable[[Fitted, Reference], Predictive]
-"""``(fit of a mean, its test) → predictive distribution``."""
+Prediction = Callable[..., Predictive]
+"""``(fit of a mean, its test) → predictive distribution``; those of `SIMULATED` also take ``draws`` and ``seed``."""
 
 PREDICTION: Registry[Prediction] = Registry("prediction interval")
+SIMULATED = ("nagashima",)
+"""Predictive distributions that are drawn from."""
 
 
-def _around(fitted: Fitted, variance: Floats, df: float) -> ScaledT:
+def _around(fitted: Fitted, variance: Floats, df: float | Floats) -> ScaledT:
     return ScaledT(fitted.beta[..., 0], np.sqrt(variance + fitted.tau2.value), df)
 
 
@@ -107,3 +111,26 @@ def hartung_knapp(fitted: Fitted, reference: Reference) -> Predictive:
 def hartung_knapp_partlett_riley(fitted: Fitted, reference: Reference) -> Predictive:
     """Student's t with k − 2 df, SE by Hartung–Knapp (Partlett & Riley 2017, Statistics in Medicine 36:301–317)."""
     return _around(fitted, reference.knapp_hartung * _variance(fitted), fitted.k - 2)
+
+
+@PREDICTION.register("kr")
+def kenward_roger_variance(fitted: Fitted, reference: Reference) -> Predictive:
+    """Student's t with the ν df of Kenward & Roger, scale √(their variance + τ²); τ² by REML."""
+    return _by_kenward_roger(fitted, 0)
+
+
+@PREDICTION.register("kr_pr")
+def kenward_roger_partlett_riley(fitted: Fitted, reference: Reference) -> Predictive:
+    """As ``"kr"`` with ν − 1 df (Partlett & Riley 2017, Statistics in Medicine 36:301–317); undefined unless ν > 1."""
+    return _by_kenward_roger(fitted, 1)
+
+
+def _by_kenward_roger(fitted: Fitted, lost: int) -> Predictive:
+    found = kenward_roger(fitted)
+    return _around(fitted, found.covariance[..., 0, 0], found.df(np.ones((1, 1)))[..., 0] - lost)
+
+
+@PREDICTION.register("nagashima")
+def nagashima(fitted: Fitted, reference: Reference, draws: int = DRAWS, seed: int = SEED) -> Predictive:
+    """Simulated, with τ² from its confidence distribution (Nagashima, Noma & Furukawa 2019)."""
+    return predictive_draws(fitted, draws, seed)

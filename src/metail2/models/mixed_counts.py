@@ -10,7 +10,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.effects.effect_sizes import EffectSizes
-from metail2.effects.two_by_two import cells
 from metail2.errors import ModelError
 from metail2.kernels.count_densities import Binomial, NoncentralHypergeometric, Poisson
 from metail2.kernels.count_fit import FAR, CountFit, maximise
@@ -26,6 +25,7 @@ from metail2.kernels.count_models import (
 )
 from metail2.kernels.inference import wald
 from metail2.models.base import check_level
+from metail2.models.count_arms import arms, check_whole
 from metail2.models.mixed_counts_result import Fits, MixedCountsResult
 from metail2.models.tables import counted, effects_from_counts
 from metail2.registry import Registry
@@ -193,8 +193,8 @@ class MixedCounts:
         chosen = LIKELIHOODS[self.measure][self.model]
         effects = effects_from_counts(data, self.measure)
         whole = counted(effects)
-        _check_whole(effects)
-        events, size = _arms(effects)
+        check_whole(effects)
+        events, size = arms(effects)
         says = whole.copy() if chosen.every_study else whole & _informative(self.measure, events, size)
         used = np.flatnonzero(says)
         reason = _nothing(self.measure) if not len(used) else ""
@@ -213,31 +213,6 @@ def _fits(model: CountModel, heterogeneous: bool) -> Fits:
     common = maximise(without_tau(model), scanned=False)
     chosen = maximise(model, scanned=True) if heterogeneous else common
     return Fits(model, chosen, heterogeneity_tests(model, common.at.value))
-
-
-def _check_whole(effects: EffectSizes) -> None:
-    for name, values in effects.inputs.items():
-        counts = np.asarray(values, dtype=float)
-        broken = np.flatnonzero(np.isfinite(counts) & (counts != np.round(counts))) if "time" not in name else ()
-        if len(broken):
-            i = int(broken[0])
-            raise ModelError(
-                f"{effects.study[i]}: column {name!r} is {counts[i]:g}, but a likelihood of counts needs whole "
-                "numbers; correct the entry."
-            )
-
-
-def _arms(effects: EffectSizes) -> tuple[Floats, Floats]:
-    """Events and patients (or person-time), shape (k, arms)."""
-    inputs = effects.inputs
-    if effects.measure == "OR":
-        table = cells(inputs)
-        events, rest = (np.column_stack([table[i] for i in names]) for names in ("ac", "bd"))
-        return events, events + rest
-    unit = "n" if effects.measure == "PLO" else "time"
-    suffixes = ("1", "2") if "events1" in inputs else ("",)
-    events, size = (np.column_stack([inputs[name + suffix] for suffix in suffixes]) for name in ("events", unit))
-    return np.asarray(events, dtype=float), np.asarray(size, dtype=float)
 
 
 def _informative(measure: str, events: Floats, size: Floats) -> Flags:

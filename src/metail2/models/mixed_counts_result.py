@@ -19,6 +19,7 @@ from metail2.kernels.heterogeneity import h2_from_tau2, heterogeneity, i2_from_q
 from metail2.kernels.inference import chi2_upper
 from metail2.kernels.prediction import ScaledT
 from metail2.models.base import PooledResult, study_table
+from metail2.models.count_arms import corrected_note
 from metail2.results import GLANCE_COLUMNS, STATUS
 from metail2.wording import some
 
@@ -104,6 +105,10 @@ class MixedCountsResult(PooledResult):
     def k(self) -> int:
         """Number of studies whose likelihood depends on the effect."""
         return len(self.used)
+
+    @property
+    def _in_fit(self) -> Flags:
+        return np.isin(np.arange(len(self.effects)), self.used)
 
     @property
     def status(self) -> str:
@@ -235,13 +240,14 @@ class MixedCountsResult(PooledResult):
         """Why what is NaN in `glance` is NaN, and what else a reader must know."""
         reasons = [self.reason, STATUS["one_study"] if self.status == "one_study" else "", self._silent()]
         if not self.reason:
-            reasons += [self._about_tau2(), self._about_tests(), self._corrected(), self._about_quadrature()]
+            reasons += [self._about_tau2(), self._about_tests()]
+            reasons += [corrected_note(self.effects, self._in_fit), self._about_quadrature()]
             if self._no_prediction():
                 reasons.append(f"no prediction interval: {self._no_prediction()}")
         return "; ".join(filter(None, reasons))
 
     def _silent(self) -> str:
-        lost = [self.effects.study[i] for i in np.setdiff1d(np.flatnonzero(self.whole), self.used)]
+        lost = [self.effects.study[i] for i in np.flatnonzero(self.whole & ~self._in_fit)]
         if not lost:
             return ""
         alone = " or only events" if self.effects.measure == "OR" else ""
@@ -260,14 +266,6 @@ class MixedCountsResult(PooledResult):
             return ""
         missing = "; Wald's test needs 2 studies whose own estimate is finite" * math.isnan(self.fits.tests.wald)
         return f"Q is the likelihood-ratio test of heterogeneity{missing}"
-
-    def _corrected(self) -> str:
-        inputs = self.effects.inputs
-        zero = np.any([np.asarray(values) == 0 for name, values in inputs.items() if name[0] in "abcde"], axis=0)
-        names = [self.effects.study[i] for i in self.used if zero[i] and self.effects.complete[i]]
-        if not names:
-            return ""
-        return f"the effect and interval shown for {some(names)} use 0.5 added to every cell; the likelihood does not"
 
     def _about_quadrature(self) -> str:
         if self.fits is None or self.fits.chosen.change <= STABLE:

@@ -1,0 +1,50 @@
+"""Counts of arms as the exact likelihoods need them: whole numbers, one column an arm."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metail2.effects.effect_sizes import EffectSizes
+from metail2.effects.two_by_two import cells
+from metail2.errors import ModelError
+from metail2.wording import some
+
+Floats = NDArray[np.float64]
+
+
+def check_whole(effects: EffectSizes) -> None:
+    """Raise where a count, not a person-time, is not a whole number; the message names the study."""
+    for name, values in effects.inputs.items():
+        counts = np.asarray(values, dtype=float)
+        broken = np.flatnonzero(np.isfinite(counts) & (counts != np.round(counts))) if "time" not in name else ()
+        if len(broken):
+            i = int(broken[0])
+            raise ModelError(
+                f"{effects.study[i]}: column {name!r} is {counts[i]:g}, but a likelihood of counts needs whole "
+                "numbers; correct the entry."
+            )
+
+
+def arms(effects: EffectSizes) -> tuple[Floats, Floats]:
+    """Return events and patients (or person-time), each of shape (k, arms)."""
+    inputs = effects.inputs
+    if effects.definition.family.name == "two_by_two":
+        table = cells(inputs)
+        events, rest = (np.column_stack([table[i] for i in names]) for names in ("ac", "bd"))
+        return events, events + rest
+    suffixes = ("1", "2") if "events1" in inputs else ("",)
+    size = "time" if any("time" in name for name in inputs) else "n"
+    events, sizes = (np.column_stack([inputs[name + suffix] for suffix in suffixes]) for name in ("events", size))
+    return np.asarray(events, dtype=float), np.asarray(sizes, dtype=float)
+
+
+def corrected_note(effects: EffectSizes, used: NDArray[np.bool_]) -> str:
+    """Say which of the used studies are shown with a correction that the likelihood does not need; may be empty."""
+    events, size = arms(effects)
+    patients = not any("time" in name for name in effects.inputs)
+    zero = ((events == 0) | ((events == size) & patients)).any(1)
+    names = [effects.study[i] for i in np.flatnonzero(zero & used & effects.complete)]
+    if not names:
+        return ""
+    return f"the effect and interval shown for {some(names)} use 0.5 added to every cell; the likelihood does not"

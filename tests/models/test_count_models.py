@@ -235,6 +235,25 @@ def test_corrections_change_the_studies_shown_and_q_alone(options, corrected, no
     assert result.q_df == known - 1
 
 
+def test_q_of_differences_does_not_depend_on_what_is_called_an_event():
+    frame = counts((2, 50, 5, 50), (0, 40, 0, 42), (9, 9, 8, 8), (1, 30, 4, 31), labels=["Ann", "Ben", "Cal", "Dee"])
+    turned = frame.assign(events1=frame["n1"] - frame["events1"], events2=frame["n2"] - frame["events2"])
+    result, other = m2.MantelHaenszel("RD").fit(frame), m2.MantelHaenszel("RD").fit(turned)
+    assert other.estimate == pytest.approx(-result.estimate, rel=1e-12)
+    assert other.q == pytest.approx(result.q, rel=1e-11)
+    assert (result.q_df, other.q_df) == (1, 1)
+    assert result.reason.startswith(
+        "Ben and Cal count in the estimate but not in Q, because nobody or everybody had the event"
+    )
+    rates = pd.DataFrame({"events1": [0, 3], "time1": [9.0, 8], "events2": [0, 5], "time2": [7.0, 9]})
+    assert (
+        m2.MantelHaenszel("IRD")
+        .fit(rates)
+        .reason.startswith("study 1 counts in the estimate but not in Q, because no event occurred")
+    )
+    assert "Q" not in m2.MantelHaenszel("IRR").fit(rates).reason
+
+
 def test_a_weight_of_0_says_why():
     note = "Dee has a weight of 0 %, having no event in the control arm, yet the events of the experimental arm count"
     assert note in m2.MantelHaenszel("RR").fit(CORRECTED).reason

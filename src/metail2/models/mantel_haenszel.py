@@ -12,7 +12,7 @@ from metail2.effects.counts import ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.kernels.tables import MANTEL_HAENSZEL
 from metail2.models.base import check_level
-from metail2.models.table_tests import table_columns
+from metail2.models.table_tests import informed, table_columns
 from metail2.models.tables import RATIOS, TableResult, counted, effects_from_counts, table_result
 from metail2.wording import some
 
@@ -70,9 +70,13 @@ class MantelHaenszel:
         pooled = MANTEL_HAENSZEL[self.measure](*(column[used] for column in columns))
         if not np.isfinite(pooled.variance):
             return table_result(self, effects, used, pooled, "MH", _undefined(effects, columns))
-        weightless = np.zeros_like(used)
-        weightless[used] = (pooled.weights == 0) & effects.complete[used]
-        notes = [_weightless(effects, columns, weightless), *_corrected(self, effects, columns)]
+        weighed = np.zeros_like(used)
+        weighed[used] = pooled.weights > 0
+        notes = [
+            _weightless(effects, columns, used & effects.complete & ~weighed),
+            _outside_q(effects, weighed & ~informed(effects)),
+            *_corrected(self, effects, columns),
+        ]
         return table_result(self, effects, used, pooled, "MH", "; ".join(filter(None, notes)))
 
 
@@ -93,6 +97,14 @@ def _weightless(effects: EffectSizes, columns: tuple[NDArray[np.float64], ...], 
     return f"{some(names)} {'has' if len(names) == 1 else 'have'} a weight of 0 %, having {why} in the pooled ratio"
 
 
+def _outside_q(effects: EffectSizes, rows: NDArray[np.bool_]) -> str:
+    names = _named(effects, rows)
+    if not names:
+        return ""
+    had = "no event occurred" if "time1" in effects.inputs else "nobody or everybody had the event"
+    return f"{some(names)} {'counts' if len(names) == 1 else 'count'} in the estimate but not in Q, because {had}"
+
+
 def _corrected(spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -> list[str]:
     """Say which studies are shown with a correction that the pooled estimate does not use, or without an effect."""
     counts = columns if "time1" not in effects.inputs else columns[::2]
@@ -100,7 +112,7 @@ def _corrected(spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArra
     amount = effects.definition.add if spec.add is None else spec.add
     every = np.full_like(zero, spec.to == "all" or (spec.to == "if0all" and bool(zero.any())))
     corrected = (every | (zero & (spec.to == "only0"))) & effects.complete & (amount > 0)
-    lost = zero & ~corrected & ~effects.complete & _with_information(effects, columns)
+    lost = zero & ~corrected & ~effects.complete & informed(effects)
     notes = []
     if names := _named(effects, corrected):
         what = "the effect and interval" if spec.measure in RATIOS else "the interval"
@@ -114,14 +126,6 @@ def _corrected(spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArra
             f"{some(names)}: a zero cell was not corrected, so there is no effect or variance of its own for Q"
         )
     return notes
-
-
-def _with_information(effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -> NDArray[np.bool_]:
-    """Which studies would have an effect of their own if zero cells were corrected."""
-    if effects.measure not in RATIOS:
-        return np.isfinite(effects.yi)
-    with_events = columns[0] + columns[2] > 0
-    return with_events if "time1" in effects.inputs else with_events & (columns[1] + columns[3] > 0)
 
 
 def _undefined(effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -> str:

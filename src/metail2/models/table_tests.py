@@ -44,6 +44,14 @@ def table_columns(effects: EffectSizes) -> tuple[Floats, ...]:
     return tuple(table[name] for name in "abcd")
 
 
+def informed(effects: EffectSizes) -> NDArray[np.bool_]:
+    """Which studies enter tests, shape (k,): some have the event and, of patients, some not; V is above 0."""
+    columns = table_columns(effects)
+    if "v" in effects.inputs:
+        return np.asarray(columns[1] > 0)
+    return np.asarray(columns[0] + columns[2] > 0) if "time1" in effects.inputs else informative(*columns)
+
+
 def computed_tests(effects: EffectSizes, used: NDArray[np.bool_]) -> dict[str, TableTest]:
     """Compute the tests that exist for these data and this measure, over the studies in the fit, by name."""
     columns = tuple(column[used] for column in table_columns(effects))
@@ -95,16 +103,14 @@ def _undefined(effects: EffectSizes, name: str, found: Mapping[str, TableTest]) 
 
 def _outside(effects: EffectSizes, used: NDArray[np.bool_]) -> str:
     """Name the studies that enter no test, with the reason."""
+    outside = used & ~informed(effects)
     columns = table_columns(effects)
     if "v" in effects.inputs:
-        reasons = {"V is 0": columns[1] == 0}
+        reasons = {"V is 0": outside}
     else:
-        first, second = (columns[0], columns[2])
-        none = (first == 0) & (second == 0)
-        reasons = {"no event occurred in either arm": none}
-        if "time1" not in effects.inputs:
-            reasons["every patient had the event"] = ~informative(*columns) & ~none
-    reasons = {reason: rows & used for reason, rows in reasons.items()} | {"a figure is missing": ~used}
+        none = columns[0] + columns[2] == 0
+        reasons = {"no event occurred in either arm": outside & none, "every patient had the event": outside & ~none}
+    reasons["a figure is missing"] = ~used
     labels = effects.study if any(rows.any() for rows in reasons.values()) else ()
     told = []
     for reason, rows in reasons.items():

@@ -20,7 +20,7 @@ from metail2.kernels.heterogeneity import i2_from_q
 from metail2.kernels.inference import chi2_upper, wald
 from metail2.kernels.tables import TablePool
 from metail2.models.base import PooledResult, study_table
-from metail2.models.table_tests import GLANCE_TESTS, computed_tests, summary_lines, table_columns, tests_table
+from metail2.models.table_tests import GLANCE_TESTS, computed_tests, informed, summary_lines, table_columns, tests_table
 from metail2.results import GLANCE_COLUMNS
 from metail2.wording import some
 
@@ -222,25 +222,13 @@ def table_result(
     reason: str,
     further: Mapping[str, Floats] | None = None,
 ) -> TableResult:
-    """Assemble the result: Wald interval of the estimate, and Q over the studies with an event.
+    """Assemble the result: Wald interval of the estimate, and Q over the studies that enter its tests.
 
     Q weighs the study-level effects by their inverse variances around the pooled estimate.
     """
     coefficients = wald(np.atleast_1d(pooled.estimate), np.atleast_1d(pooled.variance), np.inf, spec.level)
-    known = effects.complete & _with_events(effects)
+    known = effects.complete & informed(effects)
     deviation = effects.yi[known] - coefficients.estimate[0]
     q = float((deviation**2 / effects.vi[known]).sum()) if known.sum() > 1 and np.isfinite(deviation).all() else NAN
     df = max(0, int(known.sum()) - 1)
     return TableResult(spec, effects, ("intercept",), coefficients, used, pooled, q, df, method, reason, further or {})
-
-
-def _with_events(effects: EffectSizes) -> NDArray[np.bool_]:
-    if "v" in effects.inputs:
-        return np.asarray(effects.inputs["v"] > 0)
-    first, second = (np.asarray(effects.inputs[name]) for name in event_columns(effects))
-    return np.asarray((first + second) > 0)
-
-
-def event_columns(effects: EffectSizes) -> tuple[str, str]:
-    """Names of the two columns of events among the inputs."""
-    return ("a", "c") if "a" in effects.inputs else ("events1", "events2")

@@ -1,0 +1,145 @@
+"""What the functions share that fit a result again to fewer studies."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from metail2.errors import MetailError, ModelError
+from metail2.kernels.heterogeneity import i2_from_q, i2_from_tau2
+from metail2.kernels.inference import Wald
+from metail2.models.design import check_rank
+from metail2.models.random_effects_result import RandomEffectsResult
+from metail2.results import STATUS
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+FIGURES = ("estimate", "se", "statistic", "p_value", "ci_lower", "ci_upper")
+SPREAD = ("tau2", "i2", "q", "i2_q")
+IN_THE_FIT = ("used", "no_events")
+"""States of `studies()` whose studies a model of tables reads."""
+NEARLY_ALONE = 1e-4
+"""Designs whose rank is checked without a study are those in which its leverage is within this of 1."""
+
+
+def random_effects(result: Any, name: str) -> RandomEffectsResult:
+    """Return the result, or say that the function called `name` reads random-effects results only.
+
+    Raises
+    ------
+    ModelError
+        If the result is of another kind, or of one study.
+    """
+    if not isinstance(result, RandomEffectsResult):
+        raise ModelError(
+            f"{name} reads a result of pool() or RandomEffects, but this is a {type(result).__name__}; "
+            "leave_one_out and cumulative read any pooled result."
+        )
+    if result.k == 1:
+        raise ModelError(f"{name} compares studies, and {labels(result)[0]} is the only one in the fit.")
+    return result
+
+
+def members(result: Any) -> Integers:
+    """Positions of the effects that are in the fit, shape (k,)."""
+    if isinstance(result, RandomEffectsResult):
+        return result.used
+    if result.tidy().empty:
+        raise ModelError("Nothing is pooled here, so there is no fit to repeat without some of the studies.")
+    return np.flatnonzero(result.studies()["state"].isin(IN_THE_FIT))
+
+
+def labels(result: Any) -> list[str]:
+    """Labels of the effects in the fit."""
+    study = result.effects.study
+    return [study[i] for i in members(result)]
+
+
+def is_mean(result: Any) -> bool:
+    """Whether the result is one pooled effect."""
+    return list(result.tidy()["term"]) == ["intercept"]
+
+
+def deletable(result: RandomEffectsResult) -> tuple[NDArray[np.bool_], list[str]]:
+    """Which studies can be left out, shape (k,), and for the others why not (else empty)."""
+    x, notes = result.design.x, [""] * result.k
+    if result.terms == ("intercept",):
+        if result.k == 2:
+            notes = ["one study would be left, which says nothing about heterogeneity"] * 2
+    else:
+        for i in _suspects(x):
+            notes[i] = undetermined(np.delete(x, i, axis=0), result.terms)
+    return np.array([not note for note in notes]), notes
+
+
+def _suspects(x: Floats) -> Integers:
+    k, p = x.shape
+    if k - 1 <= p:
+        return np.arange(k)
+    basis = np.linalg.qr(x / np.linalg.norm(x, axis=0))[0]
+    return np.flatnonzero((basis**2).sum(axis=1) > 1 - NEARLY_ALONE)
+
+
+def undetermined(x: Floats, terms: tuple[str, ...]) -> str:
+    """Why a design does not determine its coefficients; empty if it does."""
+    try:
+        check_rank(x, terms)
+    except ModelError as error:
+        return str(error)
+    return ""
+
+
+def figures(coefficients: Wald, j: int) -> dict[str, Floats]:
+    """The columns `FIGURES` of coefficient j of many fits."""
+    w = coefficients
+    values = (w.estimate, w.se, w.statistic, w.p_value, w.lower, w.upper)
+    return {name: value[..., j] for name, value in zip(FIGURES, values, strict=True)}
+
+
+def spread_figures(estimator: str, tau2: Floats, q: Floats, typical: Floats, df: Floats | int) -> dict[str, Floats]:
+    """The columns `SPREAD` of many fits; a common effect has no I² from τ²."""
+    i2 = np.full(tau2.shape, np.nan) if estimator == "CE" else i2_from_tau2(tau2, typical)
+    i2_q = np.where(np.isnan(q), np.nan, i2_from_q(q, df))  # type: ignore[arg-type]
+    return dict(zip(SPREAD, (tau2, i2, q, i2_q), strict=True))
+
+
+def by_refits(result: Any, names: Sequence[str], subsets: Sequence[Integers]) -> pd.DataFrame:
+    """Fit `result.spec` to each subset of the effects (positions); one row a subset, or a subset and term."""
+    rows = [row for name, kept in zip(names, subsets, strict=True) for row in _refit(result, name, kept)]
+    order = ["study", "term", *FIGURES, *SPREAD, "note"]
+    table = pd.DataFrame(rows, columns=order)
+    return table.drop(columns="term") if is_mean(result) else table
+
+
+def _refit(result: Any, name: str, kept: Integers) -> list[dict[str, object]]:
+    mask = np.zeros(len(result.effects), dtype=bool)
+    mask[kept] = True
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = result.spec.fit(result.effects.subset(mask))
+            rows, model = found.tidy(), found.glance().iloc[0]
+    except MetailError as error:
+        return [{"study": name, "term": "", "note": str(error)}]
+    said = list(dict.fromkeys([_status(model), *(str(warning.message) for warning in caught)]))
+    own = {"study": name, **{column: model[column] for column in SPREAD}, "note": "; ".join(filter(None, said))}
+    return [own | {column: row[column] for column in ("term", *FIGURES)} for row in rows.to_dict("records")]
+
+
+def _status(model: pd.Series[Any]) -> str:
+    """What a refit says of itself where it is not an ordinary fit."""
+    if model["status"] == "ok":
+        return ""
+    return model["status_reason"] if model["status"] == "undefined" else STATUS[model["status"]]
+
+
+def zero_se(se: Floats, notes: Sequence[str]) -> list[str]:
+    """Add to the notes of many fits, shape (...,), that a standard error is 0."""
+    said = [STATUS["zero_se"] if zero else "" for zero in se == 0]
+    return ["; ".join(filter(None, pair)) for pair in zip(notes, said, strict=True)]

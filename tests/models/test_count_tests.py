@@ -65,7 +65,7 @@ def test_association_is_the_same_whatever_is_pooled(model):
         assert found.loc[name, ["statistic", "df", "p_value"]].isna().all()
         measure = model.fit(TABLES).effects.measure
         assert found.loc[name, "note"].endswith(
-            f"not computed, because it compares odds ratios and this result pools {measure}"
+            f"not computed, because odds ratios are compared and this result pools {measure}"
         )
 
 
@@ -77,7 +77,7 @@ def test_person_time(measure):
     assert "Cal" not in found.loc["cmh", "note"]  # events in person-time have no upper bound
     assert found.loc["cmh", "statistic"] > found.loc["cmh_corrected", "statistic"]
     assert found.loc[["cochran", "breslow_day", "tarone"], "statistic"].isna().all()
-    assert found.loc["tarone", "note"].endswith("because it is a test of patients, not of person-time")
+    assert found.loc["tarone", "note"].endswith("because numbers of patients are needed, not their time")
 
 
 def test_scores():
@@ -87,7 +87,7 @@ def test_scores():
         "no association, (Σ(O − E))²/ΣV, the square of z; Ben does not enter, because V is 0"
     )
     assert found.drop(index="cmh")["statistic"].isna().all()
-    assert found.loc["tarone", "note"].endswith("because it needs the tables and only O − E and V are given")
+    assert found.loc["tarone", "note"].endswith("because the tables are needed and only O − E and V are given")
 
 
 @pytest.mark.parametrize(
@@ -116,6 +116,22 @@ def test_glance_holds_the_figures_of_tests():
     glance, found = result.glance().iloc[0], rows(result)
     for name in ("cmh", "breslow_day", "tarone"):
         assert glance[[name, f"{name}_p"]].tolist() == found.loc[name, ["statistic", "p_value"]].tolist()
+    assert glance["tests_reason"] == ""
+
+
+@pytest.mark.parametrize(
+    ("model", "frame", "reason"),
+    [
+        (m2.MantelHaenszel("RR"), TABLES,
+         "breslow_day and tarone: not computed, because odds ratios are compared and this result pools RR"),
+        (m2.MantelHaenszel("OR"), TABLES.iloc[:1],
+         "breslow_day and tarone: undefined, because fewer than 2 studies enter"),
+        (m2.MantelHaenszel("OR"), TABLES.iloc[1:2],
+         "cmh: undefined, because no study enters; breslow_day and tarone: undefined, because fewer than 2 studies en"),
+    ],
+)  # fmt: skip
+def test_glance_says_why_a_test_is_not_there(model, frame, reason):
+    assert model.fit(frame).glance()["tests_reason"].iloc[0].startswith(reason)
 
 
 def test_summary_shows_the_tests(bcg_frame):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.two_by_two import cells
 from metail2.kernels.table_tests import RATE_TESTS, TABLE_TESTS, TableTest, association, informative
-from metail2.wording import number, p_value, some
+from metail2.wording import listed, number, p_value, some
 
 Floats = NDArray[np.float64]
 
@@ -76,6 +76,19 @@ def tests_table(effects: EffectSizes, used: NDArray[np.bool_]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def glance_figures(effects: EffectSizes, used: NDArray[np.bool_]) -> dict[str, float | str]:
+    """Return statistic and P value of each of `GLANCE_TESTS`, then ``tests_reason``: why some are NaN, or nothing."""
+    found = computed_tests(effects, used)
+    values: dict[str, float | str] = {}
+    reasons: dict[str, list[str]] = {}
+    for name in GLANCE_TESTS:
+        values[name], _, values[f"{name}_p"] = _figures(found.get(name))
+        if np.isnan(values[name]):
+            reasons.setdefault(_undefined(effects, name, found), []).append(name)
+    told = [f"{listed(names)}: {reason}" for reason, names in reasons.items()]
+    return values | {"tests_reason": "; ".join(told)}
+
+
 def _own_hypotheses(effects: EffectSizes) -> dict[str, str]:
     return SCORE_HYPOTHESES if "v" in effects.inputs else RATE_HYPOTHESES if "time1" in effects.inputs else {}
 
@@ -95,10 +108,10 @@ def _undefined(effects: EffectSizes, name: str, found: Mapping[str, TableTest]) 
         odds = "undefined, because the Mantel–Haenszel odds ratio is"
         return odds if enough else "undefined, because fewer than 2 studies enter"
     if "v" in effects.inputs:
-        return "not computed, because it needs the tables and only O − E and V are given"
+        return "not computed, because the tables are needed and only O − E and V are given"
     if "time1" in effects.inputs:
-        return "not computed, because it is a test of patients, not of person-time"
-    return f"not computed, because it compares odds ratios and this result pools {effects.measure}"
+        return "not computed, because numbers of patients are needed, not their time"
+    return f"not computed, because odds ratios are compared and this result pools {effects.measure}"
 
 
 def _outside(effects: EffectSizes, used: NDArray[np.bool_]) -> str:

@@ -20,7 +20,7 @@ from metail2.kernels.heterogeneity import i2_from_q
 from metail2.kernels.inference import chi2_upper, wald
 from metail2.kernels.tables import TablePool
 from metail2.models.base import PooledResult, study_table
-from metail2.models.table_tests import GLANCE_TESTS, computed_tests, informed, summary_lines, table_columns, tests_table
+from metail2.models.table_tests import glance_figures, informed, summary_lines, table_columns, tests_table
 from metail2.results import GLANCE_COLUMNS
 from metail2.wording import some
 
@@ -30,7 +30,6 @@ NAN = float("nan")
 
 NO_TAU2 = "a common effect is assumed, so there is no τ², prediction interval or likelihood"
 NO_Q = "heterogeneity needs an estimate and at least 2 studies with events"
-NO_ODDS = "Breslow–Day and Tarone's tests compare odds ratios, so they stand with measure OR alone"
 RATIOS = ("RR", "OR", "IRR", "PETO", "HR")
 
 
@@ -188,7 +187,11 @@ class TableResult(PooledResult):
         return "\n".join([super().summary(), *summary_lines(self.effects, self.used)])
 
     def glance(self) -> pd.DataFrame:
-        """Return one row: `results.GLANCE_COLUMNS`, ``level``, then ``cmh breslow_day tarone`` and the P of each."""
+        """Return one row: `results.GLANCE_COLUMNS`, then ``level``, and of `tests` what follows.
+
+        ``cmh cmh_p breslow_day breslow_day_p tarone tarone_p`` are statistics and P values; ``tests_reason`` says why
+        some are NaN.
+        """
         values: dict[str, Any] = dict.fromkeys(GLANCE_COLUMNS, NAN)
         values |= {
             "k": int(self.effects.complete.sum()), "p": 1, "measure": self.effects.measure,
@@ -196,21 +199,9 @@ class TableResult(PooledResult):
             "i2_q": self.i2_q, "q": self.q, "q_df": self.q_df,
             "q_p": float(chi2_upper(np.asarray(self.q), self.q_df)) if self.q_df > 0 else NAN,
             "pi_method": "", "status": "undefined" if math.isnan(self.wald.estimate[0]) else "ok",
-            "status_reason": "; ".join(filter(None, [self.reason, NO_TAU2, self._no_heterogeneity()])),
+            "status_reason": "; ".join(filter(None, [self.reason, NO_TAU2, NO_Q if math.isnan(self.q) else ""])),
         }  # fmt: skip
-        return pd.DataFrame([values | {"level": self.spec.level} | self._tested()])
-
-    def _no_heterogeneity(self) -> str:
-        """Say which tests of heterogeneity are not there, and why."""
-        return "; ".join(filter(None, [NO_Q * math.isnan(self.q), NO_ODDS * (self.effects.measure != "OR")]))
-
-    def _tested(self) -> dict[str, float]:
-        found, values = computed_tests(self.effects, self.used), {}
-        for name in GLANCE_TESTS:
-            test = found.get(name)
-            values[name] = NAN if test is None else float(test.statistic)
-            values[f"{name}_p"] = NAN if test is None else float(test.p_value)
-        return values
+        return pd.DataFrame([values | {"level": self.spec.level} | glance_figures(self.effects, self.used)])
 
 
 def table_result(

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from metail2.analysis.blocks import blocks
 from metail2.errors import ModelError
@@ -15,6 +16,8 @@ from metail2.kernels.fitted import Fitted
 from metail2.kernels.permutation import RowOrders, Scheme, SignFlips, reaching, statistics
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import number
+
+Floats = NDArray[np.float64]
 
 MOST_LISTED = 2**16
 """Arrangements up to this many are all computed, unless the caller says otherwise."""
@@ -82,7 +85,7 @@ def permutation_test(
     table = pd.DataFrame(
         {
             "term": [*(result.terms[j] for j in tested), "joint"],
-            "statistic": _shown(result, tested),
+            "statistic": _shown(result, tested, observed),
             "p_value": p_value,
             "mc_se": 0.0 if exact else np.sqrt(p_value * (1 - p_value) / (size + 1)),
             "exact": exact,
@@ -102,10 +105,10 @@ def _arrangements(
         yield scheme.listed(first, last, own) if exact else scheme.drawn(last - first, rng, own)
 
 
-def _shown(result: RandomEffectsResult, tested: list[int]) -> list[float]:
-    """The statistics as the model shows them, with their signs, and its joint statistic."""
-    joint = result.joint_test(np.eye(len(result.terms))[tested])
-    return [*result.wald.statistic[tested], joint.statistic]
+def _shown(result: RandomEffectsResult, tested: list[int], observed: Floats) -> Floats:
+    """The observed statistics with the signs of their estimates; the joint one as an F where the test has finite df."""
+    over = len(tested) if np.isfinite(result.reference.df).all() else 1
+    return np.append(np.copysign(observed[:-1], result.wald.estimate[tested]), observed[-1] / over)
 
 
 def _note(scheme: Scheme, level: float) -> str:

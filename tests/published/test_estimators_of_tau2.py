@@ -92,3 +92,60 @@ def test_dersimonian_kacker_2007_clasp_ml(clasp):
     assert log_likelihood(result.fit, x) > log_likelihood(ended, x)
     grid = [log_likelihood(weighted_fit(clasp.yi, 1 / (clasp.vi + t), x), x) for t in np.geomspace(1e-12, 10, 400)]
     assert max(grid) < log_likelihood(result.fit, x)
+
+
+def two_steps(effects, tau2, code):
+    """τ² of a second step whose fixed weights are 1/(v + τ²) of the first; for SJ a multiple of the first τ²."""
+    if code == "SJ2":
+        return tau2 * m2.pool(effects.yi, effects.vi + tau2).q / (len(effects) - 1)
+    weighted = effects.assign(second=1 / (effects.vi + tau2))
+    return m2.pool(weighted, tau2="GENQ", weights="second").tau2
+
+
+@pytest.mark.parametrize(
+    ("code", "first", "tau", "mean", "se"),
+    [
+        ("CA2", "HE", 0.3831, -0.3861, 0.2115),
+        ("DL2", "DL", 0.3254, -0.3655, 0.1901),
+        ("SJ2", "HE", 0.4084, -0.3941, 0.2208),
+    ],
+)
+def test_dersimonian_kacker_2007_clasp_two_steps(clasp, code, first, tau, mean, se):
+    """CA2 and DL2 are the generalised moment estimator with the weights of the first step; μ has those of the second.
+
+    SJ2 is Sidik & Jonkman's estimator begun at HE (Computational Statistics & Data Analysis 2006, 50:3681–3701).
+    """
+    tau2 = two_steps(clasp, m2.pool(clasp, tau2=first).tau2, code)
+    result = m2.pool(clasp.yi, clasp.vi + tau2, tau2="CE", test="z")
+    assert [np.sqrt(tau2), result.estimate, result.se] == printed([tau, mean, se])
+
+
+# --------------------------------------------------------------------------- Viechtbauer 2007, tutorial
+MODERATORS = "dose * score"
+
+
+@pytest.mark.parametrize(
+    ("code", "tau2", "digits"),
+    [("HS", 0.0253, 4), ("HE", 0.0388, 4), ("DL", 0.0475, 4), ("SJ", 0.0912, 4), ("PM", 0.0633, 4), ("EB", 0.0633, 4),
+     ("ML", 0.024, 3), ("REML", 0.0558, 4)],
+)  # fmt: skip
+def test_viechtbauer_2007_tutorial(st_johns_wort, code, tau2, digits):
+    result = m2.pool(st_johns_wort, tau2=code, test="z", moderators=MODERATORS)
+    assert result.tau2 == printed(tau2, digits)
+
+
+def test_viechtbauer_2007_tutorial_weights(st_johns_wort):
+    """The generalised moment estimator, weighted by the number of patients."""
+    patients = st_johns_wort.assign(patients=st_johns_wort.moderators[["n1", "n2"]].sum(axis=1))
+    result = m2.pool(patients, tau2="GENQ", weights="patients", moderators=MODERATORS)
+    assert result.tau2 == printed(0.0600)
+
+
+def test_viechtbauer_2007_tutorial_iterated_moments(st_johns_wort):
+    """DL, its weights brought up to date until τ² stays, ends at Paule–Mandel's 0.0633."""
+    tau2 = m2.pool(st_johns_wort, tau2="DL", moderators=MODERATORS).tau2
+    for _ in range(60):
+        weighted = st_johns_wort.assign(w=1 / (st_johns_wort.vi + tau2))
+        tau2 = m2.pool(weighted, tau2="GENQ", weights="w", moderators=MODERATORS).tau2
+    assert tau2 == printed(0.0633)
+    assert tau2 == pytest.approx(m2.pool(st_johns_wort, tau2="PM", moderators=MODERATORS).tau2, rel=1e-10)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from printed_figures import generic, printed
 
 import metail2 as m2
@@ -83,17 +82,7 @@ def test_konstantopoulos_2011_year():
 
 
 # --------------------------------------------------------------------------- Viechtbauer 2007, tutorial
-@pytest.mark.parametrize(
-    ("code", "tau2", "digits"),
-    [("HS", 0.0253, 4), ("HE", 0.0388, 4), ("DL", 0.0475, 4), ("SJ", 0.0912, 4), ("PM", 0.0633, 4), ("EB", 0.0633, 4),
-     ("ML", 0.024, 3), ("REML", 0.0558, 4)],
-)  # fmt: skip
-def test_viechtbauer_2007_tutorial_moderators(st_johns_wort, code, tau2, digits):
-    result = m2.pool(st_johns_wort, tau2=code, test="z", moderators="dose * score")
-    assert result.tau2 == printed(tau2, digits)
-
-
-def test_viechtbauer_2007_tutorial_moderators_coefficients(st_johns_wort):
+def test_viechtbauer_2007_tutorial(st_johns_wort):
     result = m2.pool(st_johns_wort, tau2="DL", test="z", moderators="dose * score")
     assert result.tidy()["estimate"].tolist() == printed([0.47626, -0.00584, -0.06723, -0.00157], 5)
     assert result.glance().loc[0, "r2"] == printed(47.3778)

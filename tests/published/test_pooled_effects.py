@@ -8,6 +8,7 @@ import pytest
 from printed_figures import limits, printed, ratios, read, row
 
 import metail2 as m2
+from metail2.analysis.henmi_copas import henmi_copas
 from metail2.effects.transforms import freeman_tukey_backward
 
 
@@ -130,11 +131,13 @@ def test_hackshaw_1997_and_1998():
 
 
 # --------------------------------------------------------------------------- Lee & Done 2004, in Henmi & Copas 2010
-def test_henmi_copas_2010_dersimonian_laird():
-    """P. 2978: acupressure at P6 against nausea after surgery, 16 trials."""
+def test_henmi_copas_2010():
+    """P. 2978: stimulation of P6 against nausea after surgery, 16 trials; DerSimonian–Laird, then the article's own."""
     result = m2.pool(m2.effect_sizes(read("lee2004"), "OR"), tau2="DL", test="z")
     assert result.tau2 == printed(0.3325)
     assert limits(result) == printed([-0.6787, -1.0664, -0.2911])
+    found = henmi_copas(result)
+    assert [found.estimate, found.ci_lower, found.ci_upper] == printed([-0.5145, -0.9994, -0.0295])
 
 
 # --------------------------------------------------------------------------- Viechtbauer 2007, tutorial

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.effects.compute import effect_sizes
+from metail2.effects.compute import computed, effect_sizes
+from metail2.effects.counts import ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES
 from metail2.errors import MetailWarning, ModelError
@@ -53,13 +54,14 @@ def effects_from_counts(
     to : {"only0", "all", "if0all", "none"}
         Which tables are corrected.
     columns : sequence of str
-        The set of columns to compute from, where the frame holds more than one; of effects it is the one they carry.
+        The set of columns to compute from, where a frame holds more than one.
     """
     check_data(data)
     if isinstance(data, EffectSizes):
         if not data.inputs:
             raise ModelError("These effects carry no counts; give a frame with events1, n1, events2 and n2.")
-        columns = columns or _own_columns(data, measure)
+        if own := _own_columns(data, measure):
+            return _recomputed(data, measure, own, ZeroCells(add, to, measure in RATIOS))
         data = data.moderators.assign(**data.frame)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # studies() says of each study what the warning would
@@ -74,9 +76,16 @@ def check_data(data: object) -> None:
 
 
 def _own_columns(effects: EffectSizes, measure: str) -> tuple[str, ...]:
-    """The effects' inputs, where they are a set of columns of the measure: other columns may stand beside them."""
+    """The effects' inputs, where they are a set of columns of the measure; nothing where they are not."""
     known = [names for names in MEASURES[measure].family.columns if set(names) == set(effects.inputs)]
     return known[0] if known else ()
+
+
+def _recomputed(effects: EffectSizes, measure: str, columns: Sequence[str], options: ZeroCells) -> EffectSizes:
+    """Compute a measure from the counts that effects carry; moderators and labels stay, the trail told of others."""
+    inputs = {name: np.asarray(effects.inputs[name], dtype=float) for name in columns}
+    yi, vi = computed(MEASURES[measure], inputs, options, None, effects.study)
+    return replace(effects, yi=yi, vi=vi, measure=measure, V=None, inputs=inputs, _trail=None)
 
 
 def counted(effects: EffectSizes) -> NDArray[np.bool_]:

@@ -9,7 +9,6 @@ from printed_figures import limits, printed, ratios, read, row
 
 import metail2 as m2
 from metail2.analysis.henmi_copas import henmi_copas
-from metail2.effects.transforms import freeman_tukey_backward
 
 
 # --------------------------------------------------------------------------- Colditz et al. 1994, beside Stata's metan
@@ -157,19 +156,6 @@ def test_konstantopoulos_2011_table_4_two_levels():
     result = m2.pool(frame["yi"], frame["vi"], tau2="REML", test="z")
     assert [result.estimate, result.se] == printed([0.1279, 0.0439])
     assert result.glance().loc[0, ["tau2", "tau2_se"]].tolist() == printed([0.0884, 0.0202])
-
-
-# --------------------------------------------------------------------------- Miller 1978, p. 138
-def test_miller_1978():
-    n = np.array([11, 17, 21, 6])
-    effects = m2.effect_sizes(pd.DataFrame({"events": [3, 6, 10, 1], "n": n}), "PFT")
-    assert (2 * effects.yi).tolist() == printed([1.1391, 1.2888, 1.5253, 0.9515])
-    assert (4 * effects.vi).tolist() == printed([0.0870, 0.0571, 0.0465, 0.1538])
-    harmonic = len(n) / (1 / n).sum()
-    unweighted, weighted = effects.yi.mean(), m2.pool(effects, tau2="CE", test="z").estimate
-    assert [2 * unweighted, 2 * weighted] == printed([1.2262, 1.3093])
-    assert float(freeman_tukey_backward(unweighted, harmonic)) == printed(0.3164)
-    assert float(freeman_tukey_backward(weighted, harmonic)) == printed(0.3595)
 
 
 # --------------------------------------------------------------------------- Stijnen, Hamza & Özdemir 2010

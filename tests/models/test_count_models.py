@@ -146,6 +146,58 @@ def test_missing_counts_are_left_out_by_name():
         assert result.estimate == pytest.approx(model.fit(SPARSE.iloc[1:]).estimate)
 
 
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+def test_a_study_entered_twice_is_named(model):
+    twice = pd.concat([SPARSE, SPARSE.iloc[[0]]])
+    with pytest.warns(MetailWarning) as caught:
+        result = model.fit(twice)
+    assert [str(w.message)[:79] for w in caught] == [
+        "More than one effect is labelled Ann; they are pooled as independent, so keep o"
+    ]
+    assert caught[0].filename == __file__
+    assert len(result.studies()) == 4
+
+
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+@pytest.mark.parametrize(
+    ("row", "sizes"), [((0, 0, 0, 0), "0 and 0"), ((0, 0, 3, 4), "0 and 7"), ((0.1, 0.2, 0.3, 0.4), "0.3 and 0.7")]
+)
+def test_arms_without_patients(model, row, sizes):
+    frame = pd.DataFrame([(2, 48, 5, 45), row], columns=list("abcd")).assign(study=["Ann", "Ben"])
+    with pytest.raises(ModelError) as caught:
+        model.fit(frame)
+    assert str(caught.value) == (
+        f"Ben: the arms have {sizes} patients, but patients in both and more than 1 together are needed to compare "
+        "them; correct the counts or leave the study out."
+    )
+
+
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (("two", 9, 1, 9), "Ben: column 'events1' holds 'two', which is not a number"),
+        ((np.inf, 9, 1, 9), "Ben: column 'events1' is inf, but it must be at most n1, which is 9"),
+        ((1, np.inf, 1, 9), "Ben: column 'n1' is inf, but it must be a number of patients above 0"),
+        ((-1, 9, 1, 9), "Ben: column 'events1' is -1, but it must be 0 or more"),
+        ((1, 9, 10, 9), "Ben: column 'events2' is 10, but it must be at most n2, which is 9"),
+        ((0, 0, 1, 9), "Ben: column 'n1' is 0, but it must be a number of patients above 0"),
+    ],
+)
+def test_impossible_counts_are_named(model, row, message):
+    with pytest.raises(EffectSizeError) as caught:
+        model.fit(counts((2, 50, 5, 50), row, labels=["Ann", "Ben"]))
+    assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+def test_what_is_no_table(model, bcg_frame):
+    with pytest.raises(EffectSizeError, match="The table has no rows, so there is nothing to compute"):
+        model.fit(bcg_frame.iloc[:0])
+    with pytest.raises(ModelError, match="Give a DataFrame of counts, or effects that carry them, not dict"):
+        model.fit(dict(bcg_frame))
+
+
 def test_nothing_to_pool():
     frame = pd.DataFrame({"events1": [np.nan], "n1": [9.0], "events2": [1.0], "n2": [9.0]})
     with pytest.raises(ModelError, match="No study has all its counts, so there is nothing to pool"):

@@ -21,6 +21,7 @@ from metail2.kernels.heterogeneity import i2_from_q
 from metail2.kernels.inference import chi2_upper, wald
 from metail2.kernels.tables import TablePool
 from metail2.models.base import PooledResult, study_table
+from metail2.models.random_effects import _warn_repeated
 from metail2.models.table_tests import glance_figures, informed, summary_lines, table_columns, tests_table
 from metail2.results import GLANCE_COLUMNS
 from metail2.wording import some
@@ -89,7 +90,7 @@ def _recomputed(effects: EffectSizes, measure: str, columns: Sequence[str], opti
 
 
 def counted(effects: EffectSizes) -> NDArray[np.bool_]:
-    """Which tables are whole, shape (k,); the others are named in a warning and left out.
+    """Which tables are whole, shape (k,); warnings name the others, which are left out, and labels that stand twice.
 
     Raises
     ------
@@ -101,6 +102,7 @@ def counted(effects: EffectSizes) -> NDArray[np.bool_]:
     if not whole.any():
         raise ModelError(f"No study has {every}, so there is nothing to pool.")
     _check_arms(effects)
+    _warn_repeated(effects)
     if not whole.all():
         labels = effects.study
         lost = some([labels[i] for i in np.flatnonzero(~whole)])
@@ -116,8 +118,8 @@ def _check_arms(effects: EffectSizes) -> None:
     if len(wrong):
         i = int(wrong[0])
         raise ModelError(
-            f"{effects.study[i]}: the arms have {a[i] + b[i]:g} and {c[i] + d[i]:g} patients, which compares nothing; "
-            "correct the counts or leave the study out."
+            f"{effects.study[i]}: the arms have {a[i] + b[i]:g} and {c[i] + d[i]:g} patients, but patients in both and "
+            "more than 1 together are needed to compare them; correct the counts or leave the study out."
         )
 
 

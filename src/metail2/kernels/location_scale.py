@@ -25,6 +25,7 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import maximum_filter
 from scipy.optimize import nnls
 
 from metail2.kernels.likelihood import BLOCK, STEP, log_likelihood, restricted_log_likelihood
@@ -54,12 +55,17 @@ SETTLED = 1e-6
 """Below this a step that does not shrink any more is the rounding of the score."""
 LEVEL_STEP = 0.7
 """Spacing of the scan in the logarithm of the level of τ²."""
-SLOPES = (-1.0, -0.6, -0.3, 0.0, 0.3, 0.6, 1.0)
+SLOPES = (-1.0, -0.7, -0.45, -0.2, 0.0, 0.2, 0.45, 0.7, 1.0)
 STEEPEST = 8.0
 """Steepest slope of the scan with the log link: log τ² differs by twice this over the studies."""
 MAX_HALVINGS = 60
-MOST_STARTS = 10
-MOST_PATTERNS = 400
+IDLE = 1e-3
+"""Share of the rounding of the log-likelihood below which a step promises nothing."""
+MOST_IDLE = 5
+"""A maximum is reached in fewer steps that promise nothing; more of them wander about where the likelihood is flat."""
+STARTS = (0, 4, 6, 12, 36)
+"""How many climbs for 1, 2, … scale coefficients; the last also for more."""
+MOST_PATTERNS = 800
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,13 +255,14 @@ class _End:
 
 def _climb(problem: _Problem, gamma: Floats) -> _End:
     """Newton's method with the absolute eigenvalues of the Hessian, and steps halved until they climb."""
-    noise, before = NOISE * len(problem.y), np.inf
+    noise, before, idle = NOISE * len(problem.y), np.inf, 0
     height, score, hessian = _derivatives(problem, gamma)
     for steps in range(1, MAX_STEPS + 1):
         step = _newton_step(problem, gamma, score, hessian)
         length, effect = _lengths(problem, gamma, step)
         if effect <= FLAT and length > ENDLESS and not problem.link.bounded:
             return _End(gamma, height, steps, "endless")
+        idle = idle + 1 if abs(score @ step) <= IDLE * noise else 0
         lowest = height - noise
         for _ in range(MAX_HALVINGS):
             height, score, hessian = _derivatives(problem, gamma + step)
@@ -265,8 +272,10 @@ def _climb(problem: _Problem, gamma: Floats) -> _End:
         gamma = gamma + step
         if length <= STEP or before / 2 <= length <= SETTLED:
             return _End(gamma, height, steps, "ok")
+        if idle == MOST_IDLE:
+            break
         before = length
-    return _End(gamma, height, MAX_STEPS, "undetermined")
+    return _End(gamma, height, steps, "undetermined")
 
 
 def _lengths(problem: _Problem, gamma: Floats, step: Floats) -> tuple[float, float]:
@@ -328,14 +337,16 @@ def _nearest(constraints: Floats, bounds: Floats, target: Floats) -> Floats:
 
 
 def _starts(problem: _Problem) -> list[Floats]:
-    """Coefficients to climb from: the highest peaks, along the level of τ², of a scan over levels and slopes."""
-    gammas = _candidates(problem)
+    """Coefficients to climb from: the peaks of a scan over levels and slopes of τ², then those over levels alone."""
+    gammas, slopes = _candidates(problem)
     rows = max(1, BLOCK // (gammas.shape[1] * len(problem.y)))
-    heights = np.concatenate([_heights(problem, gammas[i : i + rows]) for i in range(0, len(gammas), rows)])
-    walled = np.pad(heights, [(0, 0), (1, 1)], constant_values=-np.inf)
-    peaks = np.argwhere((heights >= walled[:, :-2]) & (heights > walled[:, 2:]))
-    ranked = sorted(map(tuple, peaks), key=lambda place: -heights[place])[:MOST_STARTS]
-    found = [gammas[place] for place in ranked]
+    scanned = [_heights(problem, gammas[i : i + rows]) for i in range(0, len(gammas), rows)]
+    heights = np.concatenate(scanned).reshape(*slopes, -1)
+    wide = (heights == maximum_filter(heights, size=3, mode="nearest")) & np.isfinite(heights)
+    narrow = (heights == maximum_filter(heights, size=(*(1 for _ in slopes), 3), mode="nearest")) & np.isfinite(heights)
+    order = np.lexsort((-heights.ravel(), ~narrow.ravel(), ~wide.ravel()))
+    highest = order[: min(STARTS[min(gammas.shape[-1], len(STARTS) - 1)], int(narrow.sum()))]
+    found = list(gammas.reshape(-1, gammas.shape[-1])[highest])
     return [*found, np.zeros(problem.u.shape[1])] if problem.link.bounded else found
 
 
@@ -350,21 +361,21 @@ def _heights(problem: _Problem, gammas: Floats) -> Floats:
     )
 
 
-def _candidates(problem: _Problem) -> Floats:
-    """Coefficients whose predictor comes nearest to each level and slope, shape (patterns, levels, q)."""
+def _candidates(problem: _Problem) -> tuple[Floats, tuple[int, ...]]:
+    """Coefficients whose predictor comes nearest to each level and slope, shape (patterns, levels, q).
+
+    And the shape of the patterns: one axis a direction of slopes, where all their combinations are tried.
+    """
     v, u, k = problem.v, problem.u, len(problem.y)
     spread = float(weighted_fit(problem.y, np.ones_like(v), problem.x).q()) / (k - problem.x.shape[1])
     lowest = 0.01 * v.min()
     highest = 4 * (spread + v.min())
     levels = np.geomspace(lowest, highest, int(np.ceil(np.log(highest / lowest) / LEVEL_STEP)) + 1)
     axes = _axes(u)
-    slopes = _combinations(axes.shape[1])
-    shapes = slopes @ axes.T
-    eta = (
-        problem.link.pattern(levels[:, None], shapes[:, None], np.abs(slopes).max(-1, initial=0.0)[:, None, None])
-        - problem.offset
-    )
-    return np.asarray(eta @ u / k)
+    slopes, shape = _combinations(axes.shape[1])
+    steepness = np.abs(slopes).max(-1, initial=0.0)[:, None, None]
+    eta = problem.link.pattern(levels[:, None], (slopes @ axes.T)[:, None], steepness)
+    return (eta - problem.offset) @ u / k, shape
 
 
 def _axes(u: Floats) -> Floats:
@@ -378,12 +389,13 @@ def _axes(u: Floats) -> Floats:
     return np.asarray(axes / np.abs(axes).max(0))
 
 
-def _combinations(axes: int) -> Floats:
+def _combinations(axes: int) -> tuple[Floats, tuple[int, ...]]:
     """Slopes to try, shape (patterns, axes): all combinations, or where they are too many, one at a time."""
     if len(SLOPES) ** axes <= MOST_PATTERNS:
-        return np.array(list(product(SLOPES, repeat=axes))).reshape(len(SLOPES) ** axes, axes)
-    single = np.concatenate([slope * np.eye(axes) for slope in SLOPES if slope])
-    return np.concatenate([np.zeros((1, axes)), single])
+        every = np.array(list(product(SLOPES, repeat=axes))).reshape(len(SLOPES) ** axes, axes)
+        return every, (len(SLOPES),) * axes
+    single = np.concatenate([np.zeros((1, axes)), *(slope * np.eye(axes) for slope in SLOPES if slope)])
+    return single, (len(single),)
 
 
 def _finished(problem: _Problem, end: _End) -> LocationScaleFit:
@@ -434,7 +446,7 @@ def _status(problem: _Problem, end: _End) -> str:
     """Where the likelihood is flat around the end: whether it is so only because some τ² are practically 0."""
     values, vectors = np.linalg.eigh(-_derivatives(problem, end.gamma)[2])
     on_boundary = problem.link.bounded and bool(_vanished(problem, end.gamma).any())
-    if end.status != "ok" or on_boundary or values[0] > SINGULAR * values[-1]:
+    if end.status == "endless" or on_boundary or values[0] > SINGULAR * values[-1]:
         return end.status
     length, effect = _lengths(problem, end.gamma, vectors[:, 0])
     endless = effect <= VANISHED * length and not problem.link.bounded

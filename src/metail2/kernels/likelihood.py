@@ -94,6 +94,47 @@ class Maximum:
     maxima: NDArray[np.int64]
 
 
+@dataclass(frozen=True, slots=True)
+class LocalMaxima:
+    """All local maxima over τ² ≥ 0 of many problems, shape (maxima,), in no order.
+
+    Attributes
+    ----------
+    lane : ndarray of int
+        Position of the problem among the flattened leading axes.
+    tau2 : ndarray
+        Where the maximum is.
+    gradient : ndarray
+        τ² times the score there (0 on the boundary).
+    iterations : int
+        Newton steps of the slowest bracket.
+    """
+
+    lane: NDArray[np.int64]
+    tau2: Floats
+    gradient: Floats
+    iterations: int
+
+
+def local_maxima(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> LocalMaxima:
+    """Find all local maxima of a profile likelihood; arguments as in `maximise`, `yi` and `vi` of shape (n, k)."""
+    fit = fitter(x, 1 / vi)
+    grid = _grid(fit, yi, vi, yi.shape[-1] - x.shape[-1])
+    excess = _scan(profile, fit, yi, vi, grid)
+    positive = excess > 0
+    falls = positive[:-1] & ~positive[1:]
+    lane, point = np.nonzero(falls.T)
+    start = _Bracket(grid[point, lane], grid[point + 1, lane], excess[point, lane], excess[point + 1, lane])
+    own = fit if x.ndim == 2 else fitter(x[lane], 1 / vi[lane])
+    root, steps, gradient = _polish(profile, own, yi[lane], vi[lane], start)
+    at_zero = np.nonzero(~positive[0])[0]
+    if at_zero.size:
+        zeros = np.zeros(at_zero.size)
+        lane, root = np.concatenate([at_zero, lane]), np.concatenate([zeros, root])
+        gradient = np.concatenate([zeros, gradient])
+    return LocalMaxima(lane, root, gradient, steps)
+
+
 def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
     """Find the global maximum of a profile likelihood.
 
@@ -112,22 +153,10 @@ def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
     y, v = yi.reshape(-1, k), vi.reshape(-1, k)
     if x.ndim > 2:
         x = np.broadcast_to(x, (*lead, *x.shape[-2:])).reshape(-1, *x.shape[-2:])
-    fit = fitter(x, 1 / v)
-    grid = _grid(fit, y, v, k - x.shape[-1])
-    excess = _scan(profile, fit, y, v, grid)
-    positive = excess > 0
-    falls = positive[:-1] & ~positive[1:]
-    lane, point = np.nonzero(falls.T)
-    start = _Bracket(grid[point, lane], grid[point + 1, lane], excess[point, lane], excess[point + 1, lane])
-    own = fit if x.ndim == 2 else fitter(x[lane], 1 / v[lane])
-    root, steps, gradient = _polish(profile, own, y[lane], v[lane], start)
-    at_zero = np.nonzero(~positive[0])[0]
-    if at_zero.size:
-        zeros = np.zeros(at_zero.size)
-        lane, root = np.concatenate([at_zero, lane]), np.concatenate([zeros, root])
-        gradient = np.concatenate([zeros, gradient])
-    best = _highest(profile, y, v, x, lane, root)
-    return Maximum(root[best].reshape(lead), steps, gradient[best].reshape(lead), np.bincount(lane).reshape(lead))
+    found = local_maxima(profile, y, v, x)
+    best = _highest(profile, y, v, x, found.lane, found.tau2)
+    value, gradient = found.tau2[best].reshape(lead), found.gradient[best].reshape(lead)
+    return Maximum(value, found.iterations, gradient, np.bincount(found.lane).reshape(lead))
 
 
 @dataclass(frozen=True, slots=True)

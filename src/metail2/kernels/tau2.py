@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from metail2.kernels.likelihood import maximise, profile_ml, profile_reml
+from metail2.kernels.quadratic_forms import probability_below, solve_tau2
 from metail2.kernels.wls import WeightedFit, fitter, weighted_fit
 from metail2.registry import Registry
 
@@ -111,6 +112,20 @@ def generalised_q(yi: Floats, vi: Floats, x: Floats, weights: Floats) -> Tau2Est
     scale = fit.trace()
     tau2 = np.maximum(0, (fit.q() - fit.trace(weights * vi)) / scale)
     return _closed(tau2, _moment_se(fit, vi, tau2, scale))
+
+
+@TAU2.register("GENQM")
+def generalised_q_median(yi: Floats, vi: Floats, x: Floats, weights: Floats) -> Tau2Estimate:
+    """Median-unbiased with any weights: the τ² under which the observed Q is the median of its distribution.
+
+    The standard error is that of `generalised_q`, at this τ².
+    """
+    fit = weighted_fit(yi, weights, x)
+    q = fit.q()
+    tau2, steps = solve_tau2(q, np.asarray(0.5), vi, x, weights)
+    off = np.where(tau2 > 0, probability_below(q, vi + tau2[..., None], x, weights) - 0.5, 0.0)
+    ones = np.ones(tau2.shape, dtype=np.int64)
+    return Tau2Estimate(tau2, _moment_se(fit, vi, tau2, fit.trace()), steps, off, ones)
 
 
 def _hunter_schmidt(yi: Floats, vi: Floats, x: Floats, inflation: float) -> Tau2Estimate:

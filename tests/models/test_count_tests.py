@@ -144,4 +144,5 @@ def test_summary_shows_the_tests(bcg_frame):
     )
     assert "equal odds ratios" not in m2.MantelHaenszel("RR").fit(bcg_frame).summary()
     assert "Test of no association (stratified log-rank): χ² = 0.42 on 1 df" in m2.Peto().fit(SCORES).summary()
+    assert "Test of no association (Mantel–Haenszel, person-time): χ²" in m2.MantelHaenszel("IRD").fit(RATES).summary()
     assert "Test of" not in m2.MantelHaenszel("OR").fit(TABLES.iloc[1:3]).summary()

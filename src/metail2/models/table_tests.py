@@ -139,7 +139,8 @@ def summary_lines(effects: EffectSizes, used: NDArray[np.bool_]) -> list[str]:
     known = {name: figures for name, figures in found.items() if not math.isnan(figures[0])}
     lines = []
     if "cmh" in known:
-        name = "stratified log-rank" if effects.measure == "HR" else "Cochran–Mantel–Haenszel"
+        name = "Mantel–Haenszel, person-time" if "time1" in effects.inputs else "Cochran–Mantel–Haenszel"
+        name = "stratified log-rank" if effects.measure == "HR" else name
         corrected = (
             f"; corrected for continuity {_written(*known['cmh_corrected'])}" if "cmh_corrected" in known else ""
         )

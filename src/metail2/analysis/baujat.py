@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from metail2.analysis.refits import deletable, labels, random_effects
-from metail2.kernels.influence import influence_measures, own_fit
-from metail2.kernels.leave_one_out import without_each
+from metail2.analysis.deletions import compared
+from metail2.analysis.refits import labels
+from metail2.kernels.influence import own_fit
 from metail2.models.random_effects_result import RandomEffectsResult
 
 
@@ -34,11 +34,9 @@ def baujat(result: RandomEffectsResult) -> pd.DataFrame:
     -----
     Baujat B, Mahé C, Pignon J-P, Hill C (2002). Statistics in Medicine 21:2641–2652.
     """
-    result = random_effects(result, "baujat")
-    spec, (estimable, notes) = result.spec, deletable(result)
-    without = without_each(result.fitted, spec.test, spec.level, estimable)
-    found = influence_measures(result.fitted, result.reference, without)
+    compare = compared(result, "baujat")
     contribution = own_fit(result.fitted).residual ** 2 * result.fit.weights
+    influence = compare.found.shift
     return pd.DataFrame(
-        {"study": labels(result), "contribution": contribution, "influence": found.shift, "note": notes}
+        {"study": labels(result), "contribution": contribution, "influence": influence, "note": compare.notes}
     )

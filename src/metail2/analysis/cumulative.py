@@ -15,9 +15,9 @@ from metail2.analysis.refits import (
     figures,
     is_mean,
     members,
+    noted,
     spread_figures,
     undetermined,
-    zero_se,
 )
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.coefficient_tests import TESTS
@@ -26,6 +26,7 @@ from metail2.kernels.heterogeneity import heterogeneity
 from metail2.kernels.inference import wald
 from metail2.models.base import PooledResult
 from metail2.models.random_effects_result import RandomEffectsResult
+from metail2.results import STATUS
 from metail2.wording import some
 
 Integers = NDArray[np.int64]
@@ -130,5 +131,5 @@ def _prefix(result: RandomEffectsResult, name: str, rows: Integers) -> list[dict
         "study": name,
         **spread_figures(spec.tau2, fitted.tau2.value, spread.q, spread.typical_variance, spread.df),
     }
-    notes = zero_se(coefficients.se, [""] * len(terms))
+    notes = noted([""] * len(terms), coefficients.se == 0, STATUS["zero_se"])
     return [common | figures(coefficients, j) | {"term": term, "note": notes[j]} for j, term in enumerate(terms)]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from metail2.analysis.refits import deletable, labels, random_effects, zero_se
-from metail2.kernels.influence import influence_measures, influential, own_fit
-from metail2.kernels.leave_one_out import without_each
+from metail2.analysis.deletions import compared
+from metail2.analysis.refits import labels
+from metail2.kernels.influence import influential, own_fit
 from metail2.models.random_effects_result import RandomEffectsResult
 
 
@@ -56,32 +54,20 @@ def influence(result: RandomEffectsResult) -> pd.DataFrame:
     -----
     Viechtbauer W, Cheung MW-L (2010). Research Synthesis Methods 1:112–125.
     """
-    result = random_effects(result, "influence")
-    spec, (estimable, notes) = result.spec, deletable(result)
-    without = without_each(result.fitted, spec.test, spec.level, estimable)
-    found = influence_measures(result.fitted, result.reference, without)
-    own = own_fit(result.fitted)
+    compare = compared(result, "influence")
+    without, found, own = compare.without, compare.found, own_fit(result.fitted)
     hat = own.leverage()
-    table = pd.DataFrame(
-        {
-            "study": labels(result),
-            "rstudent": found.rstudent,
-            "dffits": found.dffits,
-            "cooks_distance": found.cooks_distance,
-            "cov_ratio": found.cov_ratio,
-            "tau2_deleted": without.tau2,
-            "q_deleted": without.q,
-            "hat": hat,
-            "weight": 100 * own.weights / own.weights.sum(),
-        }
-        | {f"dfbeta_{term}": found.dfbetas[:, j] for j, term in enumerate(result.terms)}
-        | {"influential": influential(found, hat, len(result.terms))}
-    )
-    return table.assign(note=_notes(result, without.factor, notes))
-
-
-def _notes(result: RandomEffectsResult, factor: NDArray[np.float64], notes: list[str]) -> list[str]:
-    if not np.diagonal(result.covariance).all():
-        return zero_se(np.zeros(result.k), notes)
-    exact = "the other studies agree exactly, so the Hartung–Knapp standard errors without this one are 0"
-    return [exact if zero else note for zero, note in zip(factor == 0, notes, strict=True)]
+    figures = {
+        "study": labels(result),
+        "rstudent": found.rstudent,
+        "dffits": found.dffits,
+        "cooks_distance": found.cooks_distance,
+        "cov_ratio": found.cov_ratio,
+        "tau2_deleted": without.tau2,
+        "q_deleted": without.q,
+        "hat": hat,
+        "weight": 100 * own.weights / own.weights.sum(),
+    }
+    dfbetas = {f"dfbeta_{term}": found.dfbetas[:, j] for j, term in enumerate(result.terms)}
+    flags = {"influential": influential(found, hat, len(result.terms)), "note": compare.notes}
+    return pd.DataFrame(figures | dfbetas | flags)

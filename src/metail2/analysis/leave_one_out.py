@@ -14,14 +14,15 @@ from metail2.analysis.refits import (
     is_mean,
     labels,
     members,
+    noted,
     spread_figures,
-    zero_se,
 )
 from metail2.errors import ModelError
 from metail2.kernels.inference import wald
 from metail2.kernels.leave_one_out import without_each
 from metail2.models.base import PooledResult
 from metail2.models.random_effects_result import RandomEffectsResult
+from metail2.results import STATUS
 
 
 def leave_one_out(result: PooledResult) -> pd.DataFrame:
@@ -69,7 +70,7 @@ def _from_arrays(result: RandomEffectsResult, names: list[str]) -> pd.DataFrame:
     parts = [
         pd.DataFrame(
             {"study": names, "term": term, **figures(coefficients, j), **spread}
-            | {"note": zero_se(coefficients.se[:, j], notes)}
+            | {"note": noted(notes, coefficients.se[:, j] == 0, STATUS["zero_se"])}
         )
         for j, term in enumerate(result.terms)
     ]

@@ -63,6 +63,8 @@ def labels(result: Any) -> list[str]:
 
 def is_mean(result: Any) -> bool:
     """Whether the result is one pooled effect."""
+    if isinstance(result, RandomEffectsResult):
+        return result.terms == ("intercept",)
     return list(result.tidy()["term"]) == ["intercept"]
 
 
@@ -71,7 +73,7 @@ def deletable(result: RandomEffectsResult) -> tuple[NDArray[np.bool_], list[str]
     x, notes = result.design.x, [""] * result.k
     if result.terms == ("intercept",):
         if result.k == 2:
-            notes = ["one study would be left, which says nothing about heterogeneity"] * 2
+            notes = ["one study would be left, and nothing pooled"] * 2
     else:
         for i in _suspects(x):
             notes[i] = undetermined(np.delete(x, i, axis=0), result.terms)
@@ -102,10 +104,10 @@ def figures(coefficients: Wald, j: int) -> dict[str, Floats]:
     return {name: value[..., j] for name, value in zip(FIGURES, values, strict=True)}
 
 
-def spread_figures(estimator: str, tau2: Floats, q: Floats, typical: Floats, df: Floats | int) -> dict[str, Floats]:
+def spread_figures(estimator: str, tau2: Floats, q: Floats, typical: Floats, df: float) -> dict[str, Floats]:
     """The columns `SPREAD` of many fits; a common effect has no I² from τ²."""
     i2 = np.full(tau2.shape, np.nan) if estimator == "CE" else i2_from_tau2(tau2, typical)
-    i2_q = np.where(np.isnan(q), np.nan, i2_from_q(q, df))  # type: ignore[arg-type]
+    i2_q = np.where(np.isnan(q), np.nan, i2_from_q(q, df))
     return dict(zip(SPREAD, (tau2, i2, q, i2_q), strict=True))
 
 
@@ -139,7 +141,6 @@ def _status(model: pd.Series[Any]) -> str:
     return model["status_reason"] if model["status"] == "undefined" else STATUS[model["status"]]
 
 
-def zero_se(se: Floats, notes: Sequence[str]) -> list[str]:
-    """Add to the notes of many fits, shape (...,), that a standard error is 0."""
-    said = [STATUS["zero_se"] if zero else "" for zero in se == 0]
-    return ["; ".join(filter(None, pair)) for pair in zip(notes, said, strict=True)]
+def noted(notes: Sequence[str], where: NDArray[np.bool_], sentence: str) -> list[str]:
+    """Add a sentence to the notes of the rows where it holds."""
+    return ["; ".join(filter(None, (note, sentence * bool(here)))) for note, here in zip(notes, where, strict=True)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from metail2.analysis.refits import deletable, labels, random_effects
-from metail2.kernels.influence import influence_measures, residuals_and_errors
-from metail2.kernels.leave_one_out import without_each
+from metail2.analysis.deletions import compared
+from metail2.analysis.refits import labels, noted
+from metail2.kernels.influence import residuals_and_errors
 from metail2.models.random_effects_result import RandomEffectsResult
 
 ALONE = "the study alone determines a coefficient, so its residual is 0 whatever its effect"
@@ -39,20 +39,16 @@ def residuals(result: RandomEffectsResult) -> pd.DataFrame:
     Hedges LV, Olkin I (1985). Statistical Methods for Meta-Analysis, ch. 12. Viechtbauer W, Cheung MW-L (2010).
     Research Synthesis Methods 1:112–125.
     """
-    result = random_effects(result, "residuals")
-    spec, (estimable, notes) = result.spec, deletable(result)
-    without = without_each(result.fitted, spec.test, spec.level, estimable)
-    found = influence_measures(result.fitted, result.reference, without)
+    compare = compared(result, "residuals")
     raw, raw_se = residuals_and_errors(result.fitted)
-    alone = raw_se == 0
     return pd.DataFrame(
         {
             "study": labels(result),
             "raw": raw,
-            "standardized": np.divide(raw, raw_se, out=np.full_like(raw, np.nan), where=~alone),
-            "deleted": found.rstudent,
+            "standardized": np.divide(raw, raw_se, out=np.full_like(raw, np.nan), where=raw_se > 0),
+            "deleted": compare.found.rstudent,
             "raw_se": raw_se,
-            "deleted_se": found.residual_se,
-            "note": [ALONE if only else note for only, note in zip(alone, notes, strict=True)],
+            "deleted_se": compare.found.residual_se,
+            "note": noted(compare.notes, raw_se == 0, ALONE),
         }
     )

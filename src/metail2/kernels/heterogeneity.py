@@ -46,7 +46,7 @@ def i2_from_tau2(tau2: Floats, typical_variance: Floats) -> Floats:
     return np.asarray(100 * tau2 / (tau2 + typical_variance))
 
 
-def i2_from_q(q: Floats, df: float) -> Floats:
+def i2_from_q(q: Floats, df: float | Floats) -> Floats:
     """I² = 100 max(0, (Q − df)/Q), percent (Higgins & Thompson 2002)."""
     return np.asarray(100 * np.maximum(0, np.divide(q - df, q, out=np.zeros_like(q), where=q > 0)))
 

@@ -63,18 +63,19 @@ def without_each(fitted: Fitted, test: str, level: float, estimable: NDArray[np.
     Parameters
     ----------
     fitted : Fitted
-        One fit (no leading axes) of k ≥ p + 2 studies.
+        One fit (no leading axes).
     test : str
         A code of `TESTS`.
     level : float
         Confidence level, on which some tests depend.
     estimable : ndarray of bool, shape (k,), optional
-        Which deletions leave a design of full rank; all by default.
+        Which deletions leave a design of full rank and more studies than coefficients; all by default.
     """
-    if _is_mean(fitted.x) and fitted.weights is None and fitted.estimator in LIKELIHOODS and test in FACTORS:
-        return _means(fitted, FACTORS[test])
     k, p = fitted.x.shape
     wanted = np.arange(k) if estimable is None else np.flatnonzero(estimable)
+    simple = fitted.weights is None and fitted.estimator in LIKELIHOODS and test in FACTORS
+    if simple and _is_mean(fitted.x) and len(wanted):
+        return _means(fitted, FACTORS[test])
     found = Deletions(*(np.full(shape, np.nan) for shape in ((k, p), (k, p, p), (k, p, p), (k, p), k, k, k, k)))
     for rows, part in _fits(fitted, wanted):
         reference, spread = TESTS[test].reference(part, level), heterogeneity(part.yi, part.vi, part.x)

@@ -8,6 +8,7 @@ import pytest
 
 import metail2 as m2
 from metail2.errors import EffectSizeError, MetailWarning, ModelError, UnknownChoice
+from metail2.models.peto import peto_conditions
 from metail2.results import GLANCE_COLUMNS, STUDY_COLUMNS, TIDY_COLUMNS, Result
 
 
@@ -196,6 +197,10 @@ def test_what_is_no_table(model, bcg_frame):
         model.fit(bcg_frame.iloc[:0])
     with pytest.raises(ModelError, match="Give a DataFrame of counts, or effects that carry them, not dict"):
         model.fit(dict(bcg_frame))
+
+
+def test_an_undefined_odds_ratio_is_not_called_large():
+    assert peto_conditions(m2.effect_sizes(counts((0, 9, 0, 9), (0, 8, 0, 9)), "PETO", add=0.5)) == []
 
 
 def test_nothing_to_pool():

@@ -10,9 +10,9 @@ for the restricted likelihood, and with wᵢ and wᵢ² δᵢⱼ in place of P�
 gives those by α. Both are formed in memory linear in k.
 
 Such likelihoods can have several maxima. A coarse scan of levels and slopes of the variances gives starts, each climbs
-by a safeguarded Newton method, and the highest end is taken. With the log link a likelihood may keep rising while some
-τᵢ² fall to 0, that is, while coefficients go to infinity; this is recognised by steps that no longer change any total
-variance vᵢ + τᵢ² and yet do not end.
+by a safeguarded Newton method, and the highest end is taken; that no other is higher is certain only as far as the
+scan is fine enough. With the log link a likelihood may keep rising while some τᵢ² fall to 0, that is, while coefficients
+go to infinity; this is recognised by steps that no longer change any total variance vᵢ + τᵢ² and yet do not end.
 
 Source: Viechtbauer & López-López 2022, Research Synthesis Methods 13:697–715.
 """
@@ -29,7 +29,7 @@ from scipy.ndimage import maximum_filter
 from scipy.optimize import nnls
 
 from metail2.kernels.likelihood import BLOCK, STEP, log_likelihood, restricted_log_likelihood
-from metail2.kernels.wls import WeightedFit, weighted_fit
+from metail2.kernels.wls import ROUNDING, WeightedFit, weighted_fit
 from metail2.registry import Registry
 
 Floats = NDArray[np.float64]
@@ -51,7 +51,7 @@ VANISHED = 1e-6
 """Share of the sampling variance below which τ² is 0 in the limit of an endless climb."""
 SINGULAR = 1e-12
 """Ratio of the eigenvalues of the information below which a direction is undetermined."""
-SETTLED = 1e-6
+SETTLED = 1e-7
 """Below this a step that does not shrink any more is the rounding of the score."""
 LEVEL_STEP = 0.7
 """Spacing of the scan in the logarithm of the level of τ²."""
@@ -270,7 +270,7 @@ def _climb(problem: _Problem, gamma: Floats) -> _End:
                 break
             step = step / 2
         gamma = gamma + step
-        if length <= STEP or before / 2 <= length <= SETTLED:
+        if length <= STEP or before / 2 <= length <= before <= SETTLED:
             return _End(gamma, height, steps, "ok")
         if idle == MOST_IDLE:
             break
@@ -416,7 +416,7 @@ def _finished(problem: _Problem, end: _End) -> LocationScaleFit:
     return LocationScaleFit(
         beta=fit.beta,
         covariance=fit.covariance,
-        alpha=np.full(len(gamma), np.nan) if status == "endless" else inverse @ gamma,
+        alpha=np.full(len(gamma), np.nan) if status == "endless" else _without_rounding(problem, inverse @ gamma),
         alpha_covariance=inverse @ covariance @ inverse.T,
         tau2=tau2 * square,
         log_likelihood=float(problem.height(fit)),
@@ -434,6 +434,14 @@ def _vanished(problem: _Problem, gamma: Floats) -> NDArray[np.bool_]:
     if problem.link.bounded:
         return np.asarray(tau2 <= AT_ZERO * (problem.v + tau2.max()))
     return np.asarray(tau2 <= VANISHED * problem.v)
+
+
+def _without_rounding(problem: _Problem, alpha: Floats) -> Floats:
+    """With the identity link, coefficients that add no digit to any τ² become 0."""
+    if not problem.link.bounded:
+        return alpha
+    added = np.abs(alpha) * np.abs(problem.u @ problem.triangle).max(0)
+    return np.where(added <= ROUNDING * added.max(), 0.0, alpha)
 
 
 def _null_space(rows: Floats) -> Floats:

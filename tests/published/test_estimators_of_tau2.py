@@ -6,6 +6,7 @@ from printed_figures import generic, printed
 
 import metail2 as m2
 from metail2.kernels.likelihood import log_likelihood, restricted_log_likelihood
+from metail2.kernels.quadratic_forms import probability_below
 from metail2.kernels.wls import weighted_fit
 
 # --------------------------------------------------------------------------- Viechtbauer 2005, pp. 271–272
@@ -118,6 +119,23 @@ def test_dersimonian_kacker_2007_clasp_two_steps(clasp, code, first, tau, mean, 
     tau2 = two_steps(clasp, m2.pool(clasp, tau2=first).tau2, code)
     result = m2.pool(clasp.yi, clasp.vi + tau2, tau2="CE", test="z")
     assert [np.sqrt(tau2), result.estimate, result.se] == printed([tau, mean, se])
+
+
+def test_dersimonian_kacker_2007_clasp_median(clasp):
+    """GENQM with weights 1/v, which the mean has too: τ and μ as printed, the standard error 0.2341 (not 0.2342).
+
+    0.2342 needs a τ of at least 0.29293, where P(Q ≤ observed) is 0.49994; at the median-unbiased 0.292895 it is 0.5.
+    """
+    result = m2.pool(clasp.assign(w=1 / clasp.vi), tau2="GENQM", weights="w", test="z")
+    assert [np.sqrt(result.tau2), result.estimate, result.se] == printed([0.2929, -0.1973, 0.2341])
+
+    def below(tau2):
+        return probability_below(np.asarray(result.q), clasp.vi + tau2, result.design.x, 1 / clasp.vi)
+
+    assert below(result.tau2) == pytest.approx(0.5, rel=1e-10)
+    w = 1 / clasp.vi / (1 / clasp.vi).sum()
+    assert np.sqrt((w**2 * (clasp.vi + 0.29293**2)).sum()) == printed(0.2342)
+    assert below(0.29293**2) < 0.49995
 
 
 # --------------------------------------------------------------------------- Viechtbauer 2007, tutorial

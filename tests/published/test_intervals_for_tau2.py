@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from printed_figures import generic, printed
-from scipy.stats import chi2
+from scipy.stats import chi2, gamma, norm
 
 import metail2 as m2
+from metail2.analysis.bootstrap import bootstrap
+from metail2.kernels.likelihood import log_likelihood
+from metail2.kernels.quadratic_forms import probability_below
 from metail2.kernels.wls import weighted_fit
 
 
@@ -38,8 +41,11 @@ def test_colditz_1994_q_profile(bcg):
 
 
 # --------------------------------------------------------------------------- van Houwelingen et al. 2002 (BCG, log OR)
-def test_van_houwelingen_2002_q_profile(bcg):
-    assert bounds(m2.pool(m2.effect_sizes(bcg, "OR"), tau2="ML")) == printed([0.1302, 1.1812])
+@pytest.mark.parametrize(
+    ("method", "limits"), [("q_profile", [0.1302, 1.1812]), ("profile_likelihood", [0.1151, 0.8937])]
+)
+def test_van_houwelingen_2002(bcg, method, limits):
+    assert bounds(m2.pool(m2.effect_sizes(bcg, "OR"), tau2="ML"), method) == printed(limits)
 
 
 # --------------------------------------------------------------------------- Viechtbauer 2007, Statistics in Medicine
@@ -50,10 +56,61 @@ def test_viechtbauer_2007_q_profile_table_ii(pre_eclampsia, code, tau2):
     assert bounds(result) == printed([0.0723, 2.2027])
 
 
-@pytest.mark.parametrize(("code", "upper"), [("ML", 0.5782), ("REML", 0.7322)])
-def test_viechtbauer_2007_standard_errors_of_tau2(pre_eclampsia, code, upper):
-    glance = m2.pool(pre_eclampsia, tau2=code).glance().iloc[0]
-    assert glance["tau2"] + 1.959964 * glance["tau2_se"] == printed(upper)
+@pytest.mark.parametrize(
+    ("method", "code", "limits"),
+    [
+        ("biggerstaff_tweedie", "DL", [0.0482, 2.3552]),
+        ("profile_likelihood", "ML", [0.0265, 1.1308]),
+        ("profile_likelihood", "REML", [0.0427, 1.4747]),
+        ("wald", "ML", [0, 0.5782]),
+        ("wald", "REML", [0, 0.7322]),
+        ("sidik_jonkman", "SJ", [0.2082, 1.6748]),
+    ],
+)
+def test_viechtbauer_2007_table_ii(pre_eclampsia, method, code, limits):
+    """As printed but for three last digits, where searches ended early: see the next two tests."""
+    assert bounds(m2.pool(pre_eclampsia, tau2=code), method) == printed(limits)
+
+
+def test_viechtbauer_2007_biggerstaff_tweedie(pre_eclampsia):
+    """Printed as 0.0481 and 2.3551. At ours the gamma distribution has its tails; at 0.04815 and 2.35515 it has not."""
+    result, k = m2.pool(pre_eclampsia, tau2="DL"), 9
+    s1, s2, s3 = ((1 / pre_eclampsia.vi**power).sum() for power in (1, 2, 3))
+
+    def below(tau2):
+        mean = k - 1 + tau2 * (s1 - s2 / s1)
+        variance = 2 * (k - 1) + 4 * tau2 * (s1 - s2 / s1) + 2 * tau2**2 * (s2 - 2 * s3 / s1 + s2**2 / s1**2)
+        return gamma.cdf(result.q, mean**2 / variance, scale=variance / mean)
+
+    lower, upper = bounds(result, "biggerstaff_tweedie")
+    assert [below(lower), below(upper)] == pytest.approx([0.975, 0.025], rel=1e-9)
+    assert below(0.04815) > 0.97502
+    assert below(2.35515) > 0.025 + 1e-8
+
+
+def test_viechtbauer_2007_profile_likelihood(pre_eclampsia):
+    """ML's lower limit is printed as 0.0266; twice the log-likelihood ratio is χ²₁ at 0.026542, not at 0.02655."""
+    result = m2.pool(pre_eclampsia, tau2="ML")
+    x, highest = result.design.x, log_likelihood(result.fit, result.design.x)
+
+    def ratio(tau2):
+        return 2 * (highest - log_likelihood(weighted_fit(pre_eclampsia.yi, 1 / (pre_eclampsia.vi + tau2), x), x))
+
+    lower, _ = bounds(result, "profile_likelihood")
+    assert ratio(lower) == pytest.approx(chi2.isf(0.05, 1), rel=1e-9)
+    assert ratio(0.02655) < chi2.isf(0.05, 1) - 5e-4
+
+
+@pytest.mark.parametrize(("kind", "limits"), [("parametric", [0, 0.7171]), ("case", [0.0218, 0.5143])])
+def test_viechtbauer_2007_bootstrap(pre_eclampsia, kind, limits):
+    """Percentile limits of DerSimonian–Laird's τ²: printed for one seed, so they lie among ours.
+
+    With 1,000 samples the tails of 0.025 are known to 0.005: ours of 0.005 and 0.045 are 4 such errors apart from them.
+    """
+    draws = bootstrap(m2.pool(pre_eclampsia, tau2="DL", test="z"), kind, 20_000, seed=1).draws["tau2"]
+    least, most = np.quantile(draws, [[0.005, 0.955], [0.045, 0.995]])
+    assert (least <= limits).all()
+    assert (limits <= most).all()
 
 
 # --------------------------------------------------------------------------- Konstantopoulos 2011, no districts
@@ -75,7 +132,35 @@ def test_jackson_2014_q_profile(example, limits):
 
 @pytest.mark.parametrize(("example", "limits"), [(1, [0.0110, 0.6330]), (2, [0.0163, 0.1108])])
 def test_jackson_2014_wald_on_the_log_scale(example, limits):
-    """REML; the article's normal quantile is 1.96."""
+    """The article's normal quantile is 1.96; by the exact one the first upper limit would be 0.6329."""
     result = m2.pool(generic(f"jackson2014_example{example}"), tau2="REML", test="z", moderators="x")
-    tau2, se = result.glance().loc[0, ["tau2", "tau2_se"]]
-    assert (tau2 * np.exp([-1.96 * se / tau2, 1.96 * se / tau2])).tolist() == printed(limits)
+    interval = result.tau2_interval(method="wald_log", level=1 - 2 * norm.sf(1.96))
+    assert [interval.lower, interval.upper] == printed(limits)
+
+
+@pytest.mark.parametrize(
+    ("example", "power", "method", "limits"),
+    [
+        (1, -1, "biggerstaff_jackson", [0.0029, 0.6907]),
+        (1, -0.5, "jackson", [0.0000, 1.1246]),
+        (2, -1, "biggerstaff_jackson", [0.0170, 0.1393]),
+        (2, -0.5, "jackson", [0.0180, 0.1375]),
+    ],
+)
+def test_jackson_2014_generalised_q(example, power, method, limits):
+    """Weights 1/v and 1/√v: as the user's own, and by name. 1.1246 is printed as 1.1245: see the next test."""
+    effects = generic(f"jackson2014_example{example}")
+    weighted = m2.pool(effects.assign(w=effects.vi**power), tau2="GENQ", weights="w", test="z", moderators="x")
+    assert bounds(weighted, "generalised_q") == printed(limits)
+    assert bounds(m2.pool(effects, tau2="DL", test="z", moderators="x"), method) == printed(limits)
+
+
+def test_jackson_2014_generalised_q_upper_limit():
+    """With weights 1/√v, P(Q ≤ observed) is 0.025 at 1.124565, and more at all that rounds to the printed 1.1245."""
+    effects = generic("jackson2014_example1")
+    result = m2.pool(effects, tau2="DL", test="z", moderators="x")
+    weights, x = 1 / np.sqrt(effects.vi), result.design.x
+    q = weighted_fit(effects.yi, weights, x).q()
+    _, upper = bounds(result, "jackson")
+    assert probability_below(q, effects.vi + upper, x, weights) == pytest.approx(0.025, rel=1e-9)
+    assert probability_below(q, effects.vi + 1.12455, x, weights) > 0.025 + 1e-6

@@ -73,6 +73,29 @@ def test_the_estimating_equation_holds_to_the_last_digits(code, ones):
     assert (q[tau2 == 0] <= target).all()
 
 
+def test_thirty_digits_of_the_median_unbiased_estimator():
+    """Three studies leave two terms, P(λ₁χ²₁ + λ₂χ²₁ ≤ q) = 1 − mean over angles of exp(−q/2(λ₁sin² + λ₂cos²))."""
+    yi, vi, weights = [0.1, 1.4, -0.3], [0.02, 0.3, 0.1], [1.0, 2.0, 4.0]
+    found = TAU2["GENQM"](np.array(yi), np.array(vi), np.ones((3, 1)), np.array(weights))
+    with mp.workdps(30):
+        y, v, a = (mp.matrix(list(map(mp.mpf, values))) for values in (yi, vi, weights))
+        form = mp.diag(list(a)) - a * a.T / mp.fsum(a)
+        q = (y.T * form * y)[0]
+
+        def excess(tau2):
+            product = form * mp.diag([value + tau2 for value in v])
+            trace = product[0, 0] + product[1, 1] + product[2, 2]
+            both = product * product
+            minors = (trace**2 - (both[0, 0] + both[1, 1] + both[2, 2])) / 2  # λ₁λ₂; the third λ is 0
+            root = mp.sqrt(trace**2 - 4 * minors)
+            one, two = (trace + root) / 2, (trace - root) / 2
+            tail = mp.quad(lambda t: mp.exp(-q / (2 * (one * mp.sin(t) ** 2 + two * mp.cos(t) ** 2))), [0, mp.pi / 2])
+            return 1 - 2 * tail / mp.pi - mp.mpf("0.5")
+
+        exact = mp.findroot(excess, (mp.mpf("0.5"), mp.mpf("0.6")))
+    assert float(found.value) == pytest.approx(float(exact), rel=1e-12)
+
+
 # ------------------------------------------------------------------------------------- explicit multivariate normal
 def dense_log_likelihood(tau2, yi, vi, x, restricted):
     """Log density of y, or of its error contrasts (Harville 1974), with k × k matrices."""

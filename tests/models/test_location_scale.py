@@ -77,6 +77,11 @@ def test_ratios_are_of_the_location_part_only(bcg):
     text = result.summary()
     assert "scale:ablat" in text
     assert "Rows named scale: are coefficients of log τ² (log link)." in text
+    assert "Pooled" not in text
+    pooled = LocationScale("ablat").fit(bcg)
+    assert f"Pooled risk ratio {np.exp(pooled.estimate):.3f}, 95 % interval {np.exp(pooled.ci_lower):.3f} to" in (
+        pooled.summary()
+    )
 
 
 # ------------------------------------------------------------------------------------- the random-effects model

@@ -11,8 +11,9 @@ gives those by α. Both are formed in memory linear in k.
 
 Such likelihoods can have several maxima. A coarse scan of levels and slopes of the variances gives starts, each climbs
 by a safeguarded Newton method, and the highest end is taken; that no other is higher is certain only as far as the
-scan is fine enough. With the log link a likelihood may keep rising while some τᵢ² fall to 0, that is, while coefficients
-go to infinity; this is recognised by steps that no longer change any total variance vᵢ + τᵢ² and yet do not end.
+scan is fine enough. With the log link a likelihood may keep rising while some τᵢ² fall to 0, that is, while
+coefficients go to infinity; this is recognised by steps that no longer change any total variance vᵢ + τᵢ² and yet do
+not end.
 
 Source: Viechtbauer & López-López 2022, Research Synthesis Methods 13:697–715.
 """

@@ -12,10 +12,9 @@ from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.heterogeneity import heterogeneity
 from metail2.kernels.inference import FACTORS, Wald, wald
 from metail2.kernels.location_scale import LINKS, LocationScaleFit, location_scale
-from metail2.models.base import check_level
+from metail2.models.base import check_level, refuse_dependence, warn_left_out, warn_repeated
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.models.location_scale_result import LocationScaleResult
-from metail2.models.random_effects import _refuse_dependence, _warn_left_out, _warn_repeated
 from metail2.wording import some
 
 Floats = NDArray[np.float64]
@@ -76,9 +75,9 @@ class LocationScale:
             If effects share patients (`effects.V`), there are fewer studies than coefficients of both parts, columns
             are collinear, or the likelihood has no maximum at finite scale coefficients.
         """
-        _refuse_dependence(effects)
-        _warn_repeated(effects)
-        _warn_left_out(effects)
+        refuse_dependence(effects)
+        warn_repeated(effects)
+        warn_left_out(effects)
         location, scale, used = self._designs(effects)
         _check_size(location, scale)
         yi, vi = effects.yi[used], effects.vi[used]

@@ -18,7 +18,7 @@ from metail2.models.base import PooledResult, check_level, study_table
 from metail2.models.design import Design
 from metail2.models.summary import summary_text
 from metail2.results import GLANCE_COLUMNS, STATUS
-from metail2.wording import listed, number, some
+from metail2.wording import interval, listed, number, some
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
@@ -113,7 +113,16 @@ class LocationScaleResult(PooledResult):
     def summary(self) -> str:
         """Return the result as text, on the scale readers think in."""
         of = "log τ²" if self.spec.link == "log" else "τ²"
-        return f"{summary_text(self)}\n  Rows named scale: are coefficients of {of} ({self.spec.link} link)."
+        lines = [summary_text(self), f"  Rows named scale: are coefficients of {of} ({self.spec.link} link)."]
+        return "\n".join(lines if self.terms != ("intercept",) else [*lines, self._pooled_text()])
+
+    def _pooled_text(self) -> str:
+        """Write the single pooled effect on the scale readers think in, which tables of coefficients do not show."""
+        measure = self.effects.definition
+        estimate, lower, upper = measure.transform([self.estimate, self.ci_lower, self.ci_upper]).tolist()
+        unit, level = measure.transform.unit, f"{100 * self.spec.level:g} %"
+        limits = interval(lower, upper, 3)
+        return f"  Pooled {measure.name} {number(estimate, 3)}{unit}, {level} interval {limits}{unit}."
 
     def scale_test(self) -> JointTest:
         """Wald test that all scale coefficients but the intercept are 0.

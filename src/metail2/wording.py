@@ -19,8 +19,14 @@ TAU2_NAMES = {
     "PM": "Paule–Mandel",
     "PMM": "Paule–Mandel, median-unbiased",
     "GENQ": "generalised Q moment estimator, the user's weights",
+    "GENQM": "generalised Q, median-unbiased, the user's weights",
     "MH": "Mantel–Haenszel",
     "PETO": "Peto",
+    "UM.FS": "exact likelihood of both arms, fixed study intercepts",
+    "UM.RS": "exact likelihood of both arms, random study intercepts",
+    "CM.EL": "exact likelihood given each study's events",
+    "CM.AL": "approximate likelihood given each study's events",
+    "BB": "beta-binomial",
 }
 TEST_NAMES = {
     "z": "normal (z)",

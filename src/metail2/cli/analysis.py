@@ -11,12 +11,16 @@ from metail2.errors import UnknownChoice
 
 if TYPE_CHECKING:
     from metail2.effects.effect_sizes import EffectSizes
+    from metail2.models.beta_binomial import BetaBinomial
     from metail2.models.mantel_haenszel import MantelHaenszel
+    from metail2.models.mixed_counts import MixedCounts
     from metail2.models.peto import Peto
     from metail2.models.random_effects import RandomEffects
     from metail2.models.subgroups import Subgroups
 
-MODELS = ("random_effects", "mantel_haenszel", "peto")
+    Specification = RandomEffects | Subgroups | MantelHaenszel | Peto | MixedCounts | BetaBinomial
+
+MODELS = ("random_effects", "mantel_haenszel", "peto", "mixed_counts", "beta_binomial")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Analysis:
         ``tau2``, ``test``, ``moderators`` and ``weights`` of `RandomEffects`.
     groups : dict
         ``subgroup`` and ``common-tau2`` of `Subgroups`.
+    likelihood : str, optional
+        ``model`` of `MixedCounts`.
     level : float
         Confidence level.
     """
@@ -44,24 +50,33 @@ class Analysis:
     model: str
     random_effects: dict[str, Any]
     groups: dict[str, Any]
+    likelihood: str | None
     level: float
 
-    def specification(self) -> RandomEffects | Subgroups | MantelHaenszel | Peto:
+    def specification(self) -> Specification:
         """Build the model's specification; a wrong choice is refused here, before anything is read."""
         if self.model not in MODELS:
             raise UnknownChoice("model", self.model, MODELS)
         if self.model == "random_effects":
+            if self.likelihood is not None:
+                raise WrongUse("--likelihood has a meaning only with --model mixed_counts; leave it out.")
             return self._random_effects()
         self._refuse_other_options()
+        return self._of_counts()
+
+    def _of_counts(self) -> Specification:
+        from metail2 import BetaBinomial, MantelHaenszel, MixedCounts, Peto
+
+        measure = self.source.measure or "OR"
         if self.model == "mantel_haenszel":
-            from metail2 import MantelHaenszel
-
-            return MantelHaenszel(self.source.measure or "OR", self.level)
-        from metail2 import Peto
-
-        if self.source.measure != "PETO":
-            raise UnknownChoice("measure of --model peto", self.source.measure, ("PETO",))
-        return Peto(self.level)
+            return MantelHaenszel(measure, self.level)
+        if self.model == "beta_binomial":
+            return BetaBinomial(measure, self.level)
+        if self.model == "mixed_counts":
+            return MixedCounts(measure, **_given({"model": self.likelihood}), level=self.level)
+        if measure not in ("PETO", "HR"):
+            raise UnknownChoice("measure of --model peto", self.source.measure, ("PETO", "HR"))
+        return Peto(self.level, measure)
 
     def _random_effects(self) -> RandomEffects | Subgroups:
         from metail2 import RandomEffects, Subgroups
@@ -74,7 +89,8 @@ class Analysis:
         return model
 
     def _refuse_other_options(self) -> None:
-        for name in _given(self.random_effects | self.groups | self.computing):
+        own = {"likelihood": None if self.model == "mixed_counts" else self.likelihood}
+        for name in _given(self.random_effects | self.groups | self.computing | own):
             raise WrongUse(f"--{name} has no meaning with --model {self.model}; leave it out.")
 
     def effects(self) -> EffectSizes:

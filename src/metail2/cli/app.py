@@ -21,6 +21,7 @@ from metail2.cli.options import (
     Drop00,
     File,
     Level,
+    Likelihood,
     Measure,
     Method,
     Model,
@@ -141,6 +142,7 @@ def pool(
     control: Control = None,
     analysis: Number = None,
     model: Model = "random_effects",
+    likelihood: Likelihood = None,
     tau2: Tau2 = None,
     test: Test = None,
     moderators: Moderators = None,
@@ -177,7 +179,7 @@ def pool(
     computing = {"add": add, "to": to, "drop00": drop00 or None, "r": r, "method": method}
     random_effects = {"tau2": tau2, "test": test, "moderators": moderators, "weights": weights}
     groups = {"subgroup": subgroup, "common-tau2": common_tau2 or None}
-    asked = Analysis(source, computing, model, random_effects, groups, level)
+    asked = Analysis(source, computing, model, random_effects, groups, likelihood, level)
     result = asked.specification().fit(asked.effects())
     typer.echo(result_text(result, format, transform), nl=False)
 
@@ -196,6 +198,7 @@ def forest(
     control: Control = None,
     analysis: Number = None,
     model: Model = "random_effects",
+    likelihood: Likelihood = None,
     tau2: Tau2 = None,
     test: Test = None,
     moderators: Moderators = None,
@@ -228,7 +231,7 @@ def forest(
     computing = {"add": add, "to": to, "drop00": drop00 or None, "r": r, "method": method}
     random_effects = {"tau2": tau2, "test": test, "moderators": moderators, "weights": weights}
     groups = {"subgroup": subgroup, "common-tau2": common_tau2 or None}
-    asked = Analysis(source, computing, model, random_effects, groups, level)
+    asked = Analysis(source, computing, model, random_effects, groups, likelihood, level)
     draw(asked, output, transform, favours, common)
     typer.echo(output)
 

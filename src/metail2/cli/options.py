@@ -71,18 +71,27 @@ Columns = Annotated[
         help="Where a column of the measure has another name in the file, e.g. events1=tpos; once for each.",
     ),
 ]
-Model = Annotated[str, typer.Option(metavar="MODEL", help="random_effects, mantel_haenszel or peto.")]
+Model = Annotated[
+    str,
+    typer.Option(metavar="MODEL", help="random_effects, mantel_haenszel, peto, mixed_counts or beta_binomial."),
+]
+Likelihood = Annotated[
+    str | None,
+    typer.Option(metavar="CODE", help="With --model mixed_counts: UM.FS (the default), UM.RS, CM.EL or CM.AL."),
+]
 Tau2 = Annotated[
     str | None,
     typer.Option(
         metavar="CODE",
         help="Estimator of the between-study variance: REML (the default), DL, PM, ML, EB, HE, HS, HSk, SJ, PMM, "
-        "or CE for a common effect.",
+        "GENQ or GENQM (with --weights), or CE for a common effect.",
     ),
 ]
 Test = Annotated[
     str | None,
-    typer.Option(metavar="TEST", help="knapp_hartung (the default), knapp_hartung_adhoc, t or z."),
+    typer.Option(
+        metavar="TEST", help="knapp_hartung (the default), knapp_hartung_adhoc, iqwig, kenward_roger, t, z."
+    ),
 ]
 Moderators = Annotated[
     str | None, typer.Option(metavar="FORMULA", help='Meta-regression on columns of the file, e.g. "ablat + year".')

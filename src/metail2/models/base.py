@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.effects.effect_sizes import EffectSizes
-from metail2.errors import ModelError
+from metail2.errors import MetailWarning, ModelError
 from metail2.kernels.inference import Wald, quantile
 from metail2.models.summary import summary_text
 from metail2.results import STUDY_COLUMNS
-from metail2.wording import listed
+from metail2.wording import listed, some
 
 Floats = NDArray[np.float64]
 COMPANION_COLUMNS = ("test", "ci_lower", "ci_upper", "p_value", "pi_lower", "pi_upper", "reason")
@@ -25,6 +26,41 @@ def check_level(level: float) -> None:
     """Raise unless the confidence level is a fraction between 0 and 1."""
     if not 0 < level < 1:
         raise ModelError(f"The confidence level is {level}; give a number between 0 and 1, e.g. 0.95.")
+
+
+def refuse_dependence(effects: EffectSizes) -> None:
+    """Raise if effects share patients, which no model of independent effects may pool."""
+    if effects.V is None:
+        return
+    off = np.abs(effects.V - np.diag(np.diagonal(effects.V))) > 0
+    if off.any():
+        names = [effects.study[i] for i in np.flatnonzero(off.any(axis=1))]
+        raise ModelError(
+            f"{some(names)} share patients (their sampling covariance is not 0), so they cannot be pooled as "
+            "independent effects; combine their arms, or keep one of them."
+        )
+
+
+def warn_repeated(effects: EffectSizes) -> None:
+    """Warn of labels that stand more than once."""
+    if effects.repeated:
+        warnings.warn(
+            f"More than one effect is labelled {some(effects.repeated)}; they are pooled as independent, so keep one "
+            "where the patients are the same, and give each its own label where they are not.",
+            MetailWarning,
+            stacklevel=4,
+        )
+
+
+def warn_left_out(effects: EffectSizes) -> None:
+    """Warn of effects without a value or a variance, naming them."""
+    if not effects.complete.all():
+        lost = [effects.study[i] for i in np.flatnonzero(~effects.complete)]
+        warnings.warn(
+            f"{some(lost)}: left out of the fit, because the effect or its variance is missing.",
+            MetailWarning,
+            stacklevel=4,
+        )
 
 
 @dataclass(frozen=True, eq=False)

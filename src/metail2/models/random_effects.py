@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,17 +9,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.effects.effect_sizes import EffectSizes
-from metail2.errors import MetailWarning, ModelError, UnknownChoice
+from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.coefficient_tests import TESTS, Reference
 from metail2.kernels.fitted import at_tau2, fit_random_effects
 from metail2.kernels.heterogeneity import Heterogeneity, heterogeneity
 from metail2.kernels.inference import wald
 from metail2.kernels.tau2 import TAU2, WEIGHTED, Tau2Estimate
 from metail2.kernels.wls import weighted_fit
-from metail2.models.base import check_level
+from metail2.models.base import check_level, refuse_dependence, warn_left_out, warn_repeated
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.models.random_effects_result import RandomEffectsResult
-from metail2.wording import some
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
@@ -77,9 +75,9 @@ class RandomEffects:
             If no effect is left, effects share patients (`effects.V`), there are not more studies than coefficients,
             moderators are collinear, or a weight is not a positive number.
         """
-        _refuse_dependence(effects)
-        _warn_repeated(effects)
-        _warn_left_out(effects)
+        refuse_dependence(effects)
+        warn_repeated(effects)
+        warn_left_out(effects)
         design = self._design(effects)
         used = np.flatnonzero(effects.complete)[design.complete]
         yi, vi = effects.yi[used], effects.vi[used]
@@ -116,38 +114,6 @@ class RandomEffects:
             return intercept_design(int(complete.sum()))
         labels = tuple(label for label, kept in zip(effects.study, complete, strict=True) if kept)
         return formula_design(self.moderators, effects.moderators.loc[complete], labels)
-
-
-def _refuse_dependence(effects: EffectSizes) -> None:
-    if effects.V is None:
-        return
-    off = np.abs(effects.V - np.diag(np.diagonal(effects.V))) > 0
-    if off.any():
-        names = [effects.study[i] for i in np.flatnonzero(off.any(axis=1))]
-        raise ModelError(
-            f"{some(names)} share patients (their sampling covariance is not 0), so they cannot be pooled as "
-            "independent effects; combine their arms, or keep one of them."
-        )
-
-
-def _warn_repeated(effects: EffectSizes) -> None:
-    if effects.repeated:
-        warnings.warn(
-            f"More than one effect is labelled {some(effects.repeated)}; they are pooled as independent, so keep one "
-            "where the patients are the same, and give each its own label where they are not.",
-            MetailWarning,
-            stacklevel=4,
-        )
-
-
-def _warn_left_out(effects: EffectSizes) -> None:
-    if not effects.complete.all():
-        lost = [effects.study[i] for i in np.flatnonzero(~effects.complete)]
-        warnings.warn(
-            f"{some(lost)}: left out of the fit, because the effect or its variance is missing.",
-            MetailWarning,
-            stacklevel=4,
-        )
 
 
 def _single(spec: RandomEffects, effects: EffectSizes, design: Design, used: NDArray[np.int64]) -> RandomEffectsResult:

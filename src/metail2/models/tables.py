@@ -20,8 +20,7 @@ from metail2.errors import MetailWarning, ModelError
 from metail2.kernels.heterogeneity import i2_from_q
 from metail2.kernels.inference import chi2_upper, wald
 from metail2.kernels.tables import TablePool
-from metail2.models.base import PooledResult, study_table
-from metail2.models.random_effects import _warn_repeated
+from metail2.models.base import PooledResult, study_table, warn_repeated
 from metail2.models.table_tests import glance_figures, informed, summary_lines, table_columns, tests_table
 from metail2.results import GLANCE_COLUMNS
 from metail2.wording import some
@@ -102,7 +101,7 @@ def counted(effects: EffectSizes) -> NDArray[np.bool_]:
     if not whole.any():
         raise ModelError(f"No study has {every}, so there is nothing to pool.")
     _check_arms(effects)
-    _warn_repeated(effects)
+    warn_repeated(effects)
     if not whole.all():
         labels = effects.study
         lost = some([labels[i] for i in np.flatnonzero(~whole)])

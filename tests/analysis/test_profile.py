@@ -124,6 +124,17 @@ def test_spike():
     )
 
 
+def test_a_spike_at_zero():
+    """A variance far below the others: the likelihood falls as 1/τ, up to a τ ten thousand times as large."""
+    vi = [1e-8, 1, 1, 1, 1, 1]
+    found = profile_tau2(m2.pool([0.1, -0.4, 1.3, -0.2, 0.8, 0.3], vi, tau2="ML"))
+    assert found.flag == "spike"
+    assert found.fits["tau2"].tolist() == [0]
+    assert 0.05 < found.share < 0.2
+    assert "(95 % set: 0 to 4.56e−07), but that peak is a mere spike" in found.sentence
+    assert found.sentence.endswith("the smallest variance is that of study 1.")
+
+
 def test_a_set_in_two_pieces():
     found = profile_tau2(m2.pool(*SPIKED), level=0.68)
     assert len(found.confidence_set) == 2
@@ -144,7 +155,7 @@ def test_share_by_adaptive_integration(data):
     """Curvature at the peak by differences in τ, the integral by adaptive quadrature."""
     yi, vi = data
     found = profile_tau2(m2.pool(yi, vi))
-    peak, last = np.sqrt(found.fits.loc[0, "tau2"]), np.sqrt(found.confidence_set[-1][1])
+    peak, last = np.sqrt(found.fits.loc[0, "tau2"]), np.sqrt(max(found.confidence_set[-1][1], np.median(vi)))
     best = height(peak**2, yi, vi, True)
     whole, _ = quad(lambda t: np.exp(height(t * t, yi, vi, True) - best), 0, last, points=[peak, 2 * peak], limit=500)
     h = 1e-4 * last if peak == 0 else 1e-3 * peak

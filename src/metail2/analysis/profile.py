@@ -41,6 +41,8 @@ STRAIGHT = 0.25
 SPIKE = 1 / 3
 """Share of the integrated likelihood below which a peak is a mere spike; regular profiles have 0.44 (k = 2) or more."""
 SPIKE_LEVEL = 0.95
+EXPONENT = 1e-4
+"""Below this τ² is written with an exponent."""
 LOW, HIGH = 25.0, 75.0
 """I² (percent) of low and high heterogeneity (Higgins et al. 2003, BMJ 327:557–560)."""
 
@@ -68,8 +70,8 @@ class Tau2Profile:
     confidence_set : tuple of (float, float)
         All τ² whose log-likelihood is within half a χ²₁ quantile of the maximum: one interval, or several.
     share : float
-        How much of the likelihood integrated over τ, within its 95 % set, a normal curve with the height and the
-        curvature of the highest peak accounts for; at most 1.
+        How much of the likelihood integrated over τ a normal curve with the height and the curvature of the highest
+        peak accounts for; at most 1.
     flag : str
         One of `FLAGS`: ``"spike"`` (`share` below a third: nearly all of the likelihood lies elsewhere),
         ``"two_peaks"`` (several local maxima), ``"flat"`` (the confidence set holds both low and high heterogeneity:
@@ -113,9 +115,10 @@ def profile_tau2(result: RandomEffectsResult, points: int = 200, level: float = 
     Notes
     -----
     Hardy RJ, Thompson SG (1996). Statistics in Medicine 15:619–629 (profile likelihood). The likelihood is integrated
-    over τ, as a uniform prior on τ does (Gelman A 2006, Bayesian Analysis 1:515–534), but only within the 95 % set,
-    because with two studies the whole integral diverges. Around a regular maximum the likelihood is nearly a normal
-    curve in τ (a half-normal one at τ = 0), which then accounts for most of it.
+    over τ, as a uniform prior on τ does (Gelman A 2006, Bayesian Analysis 1:515–534), but only up to the end of its
+    95 % set or, if that is larger, the median sampling variance, because with two studies the whole integral diverges.
+    Around a regular maximum the likelihood is nearly a normal curve in τ (a half-normal one at τ = 0), which then
+    accounts for most of it; not so where one or two tiny variances make it peak at a τ² as tiny.
     """
     result = random_effects(result, "profile_tau2")
     check_level(level)
@@ -239,12 +242,12 @@ def _fits(problem: _Problem) -> pd.DataFrame:
 
 
 def _share(problem: _Problem) -> float:
-    """Likelihood under a normal curve at the highest peak over that in the 95 % set, both integrated over τ.
+    """Likelihood under a normal curve at the highest peak over the whole likelihood, both integrated over τ.
 
     With l(τ²) the log-likelihood, its second derivative in τ is 2l′ + 4τ²l″: at an interior maximum the second term
     only, at τ = 0 the first.
     """
-    last = float(problem.set_at(SPIKE_LEVEL).pieces[-1, 1])
+    last = max(float(problem.set_at(SPIKE_LEVEL).pieces[-1, 1]), float(np.median(problem.fitted.vi)))
     tau2 = np.union1d(_fine(problem, last, 500), problem.found.maxima)
     tau2 = tau2[tau2 <= last]
     heights, _ = problem.curve(tau2)
@@ -315,4 +318,5 @@ def _other_estimator(problem: _Problem) -> str:
 
 def _number(tau2: float) -> str:
     """Write τ² with three digits, and at least two decimals."""
-    return "0" if tau2 == 0 else number(float(tau2), max(2, 2 - math.floor(math.log10(tau2))))
+    decimals = max(2, 2 - math.floor(math.log10(tau2))) if tau2 >= EXPONENT else 2
+    return "0" if tau2 == 0 else number(float(tau2), decimals)

@@ -128,9 +128,10 @@ def profile_likelihood(fitted: Fitted, level: float) -> Tau2Limits:
     """
     profile = profile_ml if fitted.estimator == "ML" else profile_reml
     yi, vi = np.broadcast_arrays(fitted.yi, fitted.vi)
+    x = np.broadcast_to(fitted.x, (*yi.shape[:-1], *fitted.x.shape[-2:]))
     limits, several = np.empty((*yi.shape[:-1], 2)), []
     for i in np.ndindex(yi.shape[:-1]):
-        pieces = likelihood_set(profile, yi[i], vi[i], fitted.x, level).pieces
+        pieces = likelihood_set(profile, yi[i], vi[i], x[i], level).pieces
         limits[i] = pieces[0, 0], pieces[-1, 1]
         if len(pieces) > 1:
             several.append(listed([interval(low, high, 3) for low, high in pieces.tolist()]))

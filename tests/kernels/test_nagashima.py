@@ -7,6 +7,7 @@ from scipy import stats
 from metail2.kernels.fitted import fit_random_effects
 from metail2.kernels.nagashima import predictive_draws, tau2_draws
 from metail2.kernels.prediction import PREDICTION
+from metail2.kernels.quadratic_forms import probability_below
 
 # Cisapride against placebo, 13 trials: Hartung & Knapp 2001, Statistics in Medicine 20:3875–3889.
 EVENTS1 = np.array([15, 12, 29, 42, 14, 44, 14, 29, 10, 17, 38, 19, 21])
@@ -49,6 +50,16 @@ def test_draws_of_tau2_follow_the_confidence_distribution():
         expected = upper_tail(q, VI, tau2)
         error = np.sqrt(expected * (1 - expected) / 200_000)
         assert abs(np.searchsorted(draws, tau2, side="right") / 200_000 - expected) < 4 * error
+
+
+def test_the_confidence_distribution_at_its_draws_is_uniform():
+    """H(τ̃²) of every draw above 0, by the inverted Laplace transform of Q; below H(0) are the draws that are 0."""
+    draws = tau2_draws(YI / 2, VI, 20_000, np.random.default_rng(9))
+    w = 1 / VI
+    below = probability_below(np.asarray(cochran_q(YI / 2, VI)), VI + np.append(draws, 0)[:, None], np.ones((6, 1)), w)
+    height, at_zero = 1 - below[:-1][draws > 0], 1 - below[-1]
+    assert np.mean(draws == 0) == pytest.approx(at_zero, abs=4 * np.sqrt(at_zero / 20_000))
+    assert stats.kstest(height, stats.uniform(at_zero, 1 - at_zero).cdf).pvalue > 0.01
 
 
 def test_with_equal_variances_the_confidence_distribution_is_a_chi_square():

@@ -1,8 +1,8 @@
 """How coefficients are tested: a covariance, degrees of freedom, and a joint test, by the codes of the literature.
 
 Sources: Hartung & Knapp 2001, Statistics in Medicine 20:3875–3889; Knapp & Hartung 2003, Statistics in Medicine
-22:2693–2710; Kenward & Roger 1997, Biometrics 53:983–997; IQWiG 2020, General Methods 6.0, as evaluated by Schulz,
-Schürmann, Skipka & Bender 2022.
+22:2693–2710; Kenward & Roger 1997, Biometrics 53:983–997; IQWiG 2020, General Methods, version 6.0; Schulz, Schürmann,
+Skipka & Bender 2022, Methods in Molecular Biology 2345:91–102.
 """
 
 from __future__ import annotations

@@ -3,7 +3,9 @@
 With V = diag(v + τ²), Φ = (X′V⁻¹X)⁻¹ and W the variance of τ̂², Kenward & Roger (1997, Biometrics 53:983–997) inflate Φ
 by what estimating τ² adds, Φ_A = Φ + 2Φ{W(X′V⁻³X − X′V⁻²X Φ X′V⁻²X)}Φ (V is linear in τ², so their term R is 0), and
 take the degrees of freedom from the variance of the estimated Φ, whose derivative is dΦ/dτ² = ΦX′V⁻²XΦ. W is the
-inverse of the expected information of REML, 2/tr PP. Every sum runs over studies: O(k p²), no k × k matrix.
+inverse of the expected information of REML, 2/tr PP. Every sum runs over studies: O(k p²), no k × k matrix. Degrees of
+freedom are those of the article (and of R's pbkrtest), with Φ; where software for meta-analysis puts Φ_A in its place
+they are fewer.
 
 With equal variances the result is exact and known: Φ_A = Φ and k − p degrees of freedom; for a mean that is
 Hartung–Knapp with its ad hoc correction. Where τ² is estimated as 0 the information is that at 0, which treats τ̂² as if

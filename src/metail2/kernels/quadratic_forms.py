@@ -136,15 +136,20 @@ class _Resolvent:
     def traces(self, diagonal: Floats) -> tuple[NDArray[Any], NDArray[Any]]:
         """tr(DR) and tr(DRDR) for D of shape (n, k) and R = P(I + 2zSP)⁻¹, itself a P with weights aᵢ/(1 + 2zcᵢ)."""
         own = (self.forms.weights * diagonal)[:, None] * self.damping
-        inner = np.linalg.solve(self.core, _sandwich(self.forms, own * self.damping))
-        outer = np.linalg.solve(self.core, _sandwich(self.forms, own * own * self.damping))
+        inner = self._solve(own * self.damping)
+        outer = self._solve(own * own * self.damping)
         overlap = (inner * np.swapaxes(inner, -1, -2)).sum((-2, -1))
         return own.sum(-1) - _trace(inner), (own * own).sum(-1) - 2 * _trace(outer) + overlap
 
     def trace(self) -> NDArray[Any]:
         """tr R, shape (n, m)."""
         own = self.forms.weights[:, None] * self.damping
-        return np.asarray(own.sum(-1) - _trace(np.linalg.solve(self.core, _sandwich(self.forms, own * self.damping))))
+        return np.asarray(own.sum(-1) - _trace(self._solve(own * self.damping)))
+
+    def _solve(self, diagonal: NDArray[Any]) -> NDArray[Any]:
+        """(B′GB)⁻¹B′DB, shape (n, m, p, p)."""
+        right = _sandwich(self.forms, diagonal)
+        return right / self.core if self.forms.p == 1 else np.linalg.solve(self.core, right)
 
 
 def _resolvent(forms: _Forms, total: Floats, z: NDArray[Any]) -> _Resolvent:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from metail2.errors import ModelError
+
 NUMBERS = 250_000
 """Numbers in the designs of one block; a fit needs some tens of arrays of this size."""
 
 
-def blocks(count: int, size: int, progress: bool, unit: str = "fit") -> Iterator[tuple[int, int]]:
+def blocks(count: int, size: int, progress: bool) -> Iterator[tuple[int, int]]:
     """Cut 0 … count − 1 into ranges of fits whose designs hold at most `NUMBERS` numbers together.
 
     Parameters
@@ -19,8 +21,6 @@ def blocks(count: int, size: int, progress: bool, unit: str = "fit") -> Iterator
         Numbers in the design of one.
     progress : bool
         Show a bar that counts the fits done.
-    unit : str
-        What is counted.
 
     Yields
     ------
@@ -30,8 +30,15 @@ def blocks(count: int, size: int, progress: bool, unit: str = "fit") -> Iterator
     from tqdm import tqdm
 
     step = max(1, NUMBERS // size)
-    with tqdm(total=count, unit=unit, disable=not progress) as bar:
+    with tqdm(total=count, unit="fit", disable=not progress) as bar:
         for first in range(0, count, step):
             last = min(first + step, count)
             yield first, last
             bar.update(last - first)
+
+
+def check_count(count: float, what: str, least: int) -> int:
+    """Return how many were asked for, or raise unless it is a whole number of at least `least`."""
+    if not (float(count).is_integer() and count >= least):
+        raise ModelError(f"{count} {what} were asked for; give a whole number of at least {least}.")
+    return int(count)

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.blocks import blocks
+from metail2.analysis.blocks import blocks, check_count
+from metail2.analysis.refits import random_effects
 from metail2.errors import MetailWarning, ModelError, UnknownChoice
 from metail2.kernels.bootstrap import LIMITS, drawn_cases, figures, of_cases, simulated, without_each
 from metail2.kernels.fitted import Fitted
@@ -139,8 +140,8 @@ def bootstrap(
     UnknownChoice
         If there is no such kind.
     ModelError
-        For one study, fewer than 2 replicates, cases of so few studies that every resample which can be fitted is the
-        data themselves, or where no resample can be fitted.
+        If the result is of another model, the fit has one study, there are fewer than 2 replicates, the studies are so
+        few that every resample which can be fitted is the data themselves, or no resample can be fitted.
 
     Notes
     -----
@@ -150,7 +151,8 @@ def bootstrap(
     Efron B, Tibshirani RJ (1993). An Introduction to the Bootstrap. Chapman & Hall. Viechtbauer W (2007). Statistics in
     Medicine 26:37–52.
     """
-    _check(result, kind, replicates)
+    _check(result, kind)
+    replicates = check_count(replicates, "replicates", 2)
     rng = np.random.default_rng(seed)
     steps = blocks(replicates, result.design.x.size, progress)
     sample = _simulated if kind == "parametric" else _cases
@@ -173,13 +175,10 @@ def _cases(own: Fitted, steps: Iterator[tuple[int, int]], rng: np.random.Generat
             yield of_cases(own, cases[fits])
 
 
-def _check(result: RandomEffectsResult, kind: str, replicates: int) -> None:
+def _check(result: RandomEffectsResult, kind: str) -> None:
     if kind not in KINDS:
         raise UnknownChoice("kind of bootstrap", kind, KINDS)
-    if replicates < 2:
-        raise ModelError(f"{replicates} replicates were asked for; give at least 2.")
-    if result.k == 1:
-        raise ModelError("One study says nothing about heterogeneity, so there is nothing to bootstrap.")
+    random_effects(result, "bootstrap")
     if kind == "case" and result.k <= len(result.terms) + 1:
         raise ModelError(
             f"Every resample of the {result.k} studies that can support the coefficients ({', '.join(result.terms)}) "

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metail2.analysis.refits import random_effects
 from metail2.errors import ModelError
 from metail2.models.random_effects_result import RandomEffectsResult
 
@@ -31,7 +32,7 @@ def vif(result: RandomEffectsResult) -> pd.DataFrame:
     Raises
     ------
     ModelError
-        If the model has no moderators.
+        If the result is of another model, or has no moderators.
 
     Notes
     -----
@@ -42,7 +43,7 @@ def vif(result: RandomEffectsResult) -> pd.DataFrame:
 
     Fox J, Monette G (1992). Journal of the American Statistical Association 87:178–183.
     """
-    groups = _groups(result)
+    groups = _groups(random_effects(result, "vif"))
     if not groups:
         raise ModelError("The model has no moderators, so there is no collinearity to measure.")
     z = _columns(result)

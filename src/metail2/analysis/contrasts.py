@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metail2.analysis.refits import random_effects
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.inference import JointTest, wald
@@ -54,8 +55,10 @@ def contrasts(
     UnknownChoice
         If a term or the adjustment does not exist.
     ModelError
-        If a combination has no weight but 0, or one that is not a number, or not one for every term.
+        If the result is of another model, the fit has one study, or a combination has no weight but 0, one that is not
+        a number, or not one for every term.
     """
+    random_effects(result, "contrasts")
     matrix = _matrix(result, combinations)
     return _table(result, list(combinations), matrix, adjust, result.spec.level if level is None else level)
 
@@ -79,6 +82,7 @@ def joint_contrast_test(result: RandomEffectsResult, combinations: Weights) -> J
     UnknownChoice, ModelError
         As in `contrasts`, and if one combination follows from the others.
     """
+    random_effects(result, "joint_contrast_test")
     matrix = _matrix(result, combinations)
     size = np.linalg.norm(matrix, axis=1, keepdims=True)
     if np.linalg.matrix_rank(matrix / size) < len(matrix):
@@ -110,9 +114,10 @@ def pairwise(
     UnknownChoice
         If the formula does not name the column.
     ModelError
-        If the column has one level, enters as a number, or interacts with another moderator, so that the differences
-        depend on the values of that one.
+        If the result is of another model, the column has one level, enters as a number, or interacts with another
+        moderator, so that the differences depend on the values of that one.
     """
+    random_effects(result, "pairwise")
     levels, differences = _differences(result, factor)
     pairs = list(itertools.combinations(range(len(levels)), 2))
     names = [f"{levels[j]} {MINUS} {levels[i]}" for i, j in pairs]
@@ -123,7 +128,7 @@ def pairwise(
 def _table(result: RandomEffectsResult, names: list[str], matrix: Floats, adjust: str, level: float) -> pd.DataFrame:
     check_level(level)
     rule = TESTS[result.spec.test]
-    df = np.inf if result.k == 1 else rule.contrast_df(result.fitted, result.reference, matrix)
+    df = rule.contrast_df(result.fitted, result.reference, matrix)
     variance = np.einsum("ij,jk,ik->i", matrix, result.covariance, matrix)
     found = wald(matrix @ result.wald.estimate, variance, df, level)
     return pd.DataFrame(
@@ -188,7 +193,7 @@ def _differences(result: RandomEffectsResult, factor: str) -> tuple[list[object]
     if factor not in named:
         raise UnknownChoice("factor", factor, named)
     frame = result.effects.moderators.iloc[result.used]
-    levels = sorted(frame[factor].unique().tolist())
+    levels = pd.Categorical(frame[factor]).remove_unused_categories().categories.tolist()
     if len(levels) < 2:
         raise ModelError(f"{factor!r} is {levels[0]!r} in every study, so there is nothing to compare.")
     rows = [result.design.encode(frame.assign(**{factor: _constant(frame[factor], one)})) for one in levels]

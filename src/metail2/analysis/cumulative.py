@@ -63,7 +63,8 @@ def cumulative(result: PooledResult, order: str | ArrayLike | None = None) -> pd
     Lau J, Antman EM, Jimenez-Silva J, et al. (1992). New England Journal of Medicine 327:248–254.
     """
     placed = _placed(result, order)
-    names = [result.effects.study[i] for i in placed]
+    study = result.effects.study
+    names = [study[i] for i in placed]
     if isinstance(result, RandomEffectsResult):
         return _from_arrays(result, names, placed)
     return by_refits(result, names, [placed[: n + 1] for n in range(len(placed))])
@@ -127,9 +128,7 @@ def _prefix(result: RandomEffectsResult, name: str, rows: Integers) -> list[dict
     fitted = fit_random_effects(yi, vi, x, spec.tau2, None if own.weights is None else own.weights[rows])
     reference, spread = TESTS[spec.test].reference(fitted, spec.level), heterogeneity(yi, vi, x)
     coefficients = wald(fitted.beta, reference.variance, reference.df, spec.level)
-    common = {
-        "study": name,
-        **spread_figures(spec.tau2, fitted.tau2.value, spread.q, spread.typical_variance, spread.df),
-    }
+    spread_of_all = spread_figures(spec.tau2, fitted.tau2.value, spread.q, spread.typical_variance, spread.df)
+    common = {"study": name, **{column: float(value) for column, value in spread_of_all.items()}}
     notes = noted([""] * len(terms), coefficients.se == 0, STATUS["zero_se"])
     return [common | figures(coefficients, j) | {"term": term, "note": notes[j]} for j, term in enumerate(terms)]

@@ -38,10 +38,11 @@ def leave_one_out(result: PooledResult) -> pd.DataFrame:
     -------
     DataFrame
         ``study estimate se statistic p_value ci_lower ci_upper tau2 i2 q i2_q note``: one row a study left out, in the
-        order of the fit, on the pooled scale. `tau2` is 0 for a common effect; `i2` is from τ² and NaN where a model
-        has no τ² of its own; `i2_q` is from Q (both percent). With moderators, where no single effect exists, one row a
-        study left out and coefficient, with the column ``term`` after ``study``; the moderators stay encoded as in the
-        fit (centring, splines, levels). `note` says why a row is NaN, and what the refit warned of.
+        order of the fit, on the pooled scale. `i2` is from τ², `i2_q` from Q, both percent; a common effect has a
+        `tau2` of 0 and no `i2`, models without a between-study variance have neither, and one study has no Q. With
+        moderators, where no single effect exists, one row a study left out and coefficient, with the column ``term``
+        after ``study``; the moderators stay encoded as in the fit (centring, splines, levels). `note` says why a row is
+        NaN, and what the refit warned of.
 
     Raises
     ------

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from metail2.analysis.refits import random_effects
 from metail2.errors import ModelError
 from metail2.kernels.fitted import fit_random_effects
 from metail2.kernels.inference import chi2_upper
@@ -66,8 +67,8 @@ def likelihood_ratio(full: RandomEffectsResult, reduced: RandomEffectsResult) ->
     Raises
     ------
     ModelError
-        If the models have different studies, are not nested or are the same, there is one study, or users' weights took
-        the place of the likelihood.
+        If a result is of another model or of one study, the models have different studies, are not nested or are the
+        same, or the user's weights took the place of the likelihood.
 
     Notes
     -----
@@ -113,10 +114,9 @@ def _note(full: RandomEffectsResult, reduced: RandomEffectsResult, df: int, test
 def _check_same_effects(full: RandomEffectsResult, reduced: RandomEffectsResult) -> None:
     results = (full, reduced)
     for result in results:
+        random_effects(result, "likelihood_ratio")
         if result.fitted.weights is not None:
             raise ModelError("Likelihoods have their own weights; fit the models without the user's weights.")
-    if 1 in (full.k, reduced.k):
-        raise ModelError("One study says nothing about heterogeneity or moderators, so there is nothing to compare.")
     first, second = ([result.effects.study[i] for i in result.used] for result in results)
     if first != second:
         alone = [

@@ -1,19 +1,23 @@
-"""Permutation tests of a pooled mean and of moderators."""
+"""Permutation tests of a pooled mean and of moderators, and the interval for a mean."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.blocks import blocks
+from metail2.analysis.blocks import blocks, check_count
+from metail2.analysis.refits import is_mean, random_effects
 from metail2.errors import ModelError
 from metail2.kernels.coefficient_tests import TESTS
-from metail2.kernels.fitted import Fitted
+from metail2.kernels.fitted import Fitted, fit_random_effects
 from metail2.kernels.permutation import RowOrders, Scheme, SignFlips, reaching, statistics
+from metail2.models.base import check_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import number
 
@@ -23,6 +27,8 @@ MOST_LISTED = 2**16
 """Arrangements up to this many are all computed, unless the caller says otherwise."""
 DRAWN = 10_000
 """Random arrangements where there are more."""
+BISECTED = 1e-6
+"""How near a limit is approached, in standard errors."""
 
 
 def permutation_test(
@@ -55,7 +61,7 @@ def permutation_test(
     Raises
     ------
     ModelError
-        For one study, which has no arrangement but its own, or fewer than 1 permutation.
+        If the result is of another model, the fit has one study, or `permutations` is not a whole number above 0.
 
     Notes
     -----
@@ -68,52 +74,179 @@ def permutation_test(
     Follmann DA, Proschan MA (1999). Biometrics 55:732–737. Higgins JPT, Thompson SG (2004). Statistics in Medicine
     23:1663–1682. Phipson B, Smyth GK (2010). Statistical Applications in Genetics and Molecular Biology 9:39.
     """
-    if permutations is not None and permutations < 1:
-        raise ModelError(f"{permutations} permutations were asked for; give at least 1.")
-    if result.k == 1:
-        raise ModelError("One study has the same statistic with either sign, so a permutation test says nothing.")
+    plan = _plan(result, "permutation_test", permutations, seed, progress)
+    p_value = plan.p_values(result.fitted)
+    table = pd.DataFrame(
+        {
+            "term": [*(result.terms[j] for j in plan.tested), "joint"],
+            "statistic": _shown(result, plan),
+            "p_value": p_value,
+            "mc_se": 0.0 if plan.exact else np.sqrt(p_value * (1 - p_value) / (plan.size + 1)),
+            "exact": plan.exact,
+            "permutations": plan.count,
+            "note": _note(plan, result.spec.level),
+        }
+    )
+    return table.iloc[:-1] if is_mean(result) else table
+
+
+@dataclass(frozen=True)
+class PermutationInterval:
+    """The means that a permutation test does not contradict.
+
+    Attributes
+    ----------
+    lower, upper : float
+        Limits, on the pooled scale.
+    level : float
+        Confidence level.
+    exact : bool
+        Whether all arrangements were computed.
+    permutations : int
+        Their number, or that of the random ones.
+    note : str
+        Why a limit is infinite; empty otherwise.
+    """
+
+    lower: float
+    upper: float
+    level: float
+    exact: bool
+    permutations: int
+    note: str
+
+
+def permutation_interval(
+    result: RandomEffectsResult, level: float | None = None, permutations: int | None = None, seed: int | None = None
+) -> PermutationInterval:
+    """Return a confidence interval for a pooled mean by inverting its permutation test.
+
+    Parameters
+    ----------
+    result : RandomEffectsResult
+        A pooled mean.
+    level : float, optional
+        Confidence level; by default that of the model.
+    permutations, seed
+        As in `permutation_test`. Random arrangements are the same for every mean that is tested.
+
+    Returns
+    -------
+    PermutationInterval
+        On either side of the estimate the nearest mean μ at which the P value of the effects less μ falls to 1 −
+        `level` or below, found by doubling the distance and then bisection, to about 1e-5 of the standard error
+        (ties are wider than rounding). P changes in steps, so the interval covers at least as often as stated. Infinite
+        where no P is as small as that.
+
+    Raises
+    ------
+    ModelError
+        As `permutation_test`, and if the model has moderators.
+
+    Notes
+    -----
+    Follmann DA, Proschan MA (1999). Biometrics 55:732–737.
+    """
+    level = result.spec.level if level is None else level
+    check_level(level)
+    entropy = np.random.SeedSequence(seed).entropy  # one seed for all means, also where none was given
+    plan = _plan(result, "permutation_interval", permutations, entropy, False)
+    if not is_mean(result):
+        raise ModelError("permutation_interval is about one pooled effect; pool without moderators.")
+    note = _note(plan, level)
+    lower, upper = (-np.inf, np.inf) if note else (_limit(result, plan, level, side) for side in (-1, 1))
+    return PermutationInterval(float(lower), float(upper), level, plan.exact, plan.count, note)
+
+
+def _limit(result: RandomEffectsResult, plan: _Plan, level: float, side: int) -> float:
+    """Where the P value of a mean falls to 1 − level, going down (−1) or up (+1) from the estimate."""
+    own, unit = result.fitted, side * float(np.sqrt(result.fitted.covariance[0, 0]))
+
+    def agrees(distance: float) -> bool:
+        moved = fit_random_effects(own.yi - (own.beta[0] + distance), own.vi, own.x, own.estimator, own.weights)
+        return bool(plan.p_values(moved)[0] > 1 - level)
+
+    inside, outside = 0.0, unit
+    while agrees(outside):
+        inside, outside = outside, 2 * outside
+    while abs(outside - inside) > BISECTED * abs(unit):
+        middle = (inside + outside) / 2
+        inside, outside = (middle, outside) if agrees(middle) else (inside, middle)
+    return float(own.beta[0] + (inside + outside) / 2)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which arrangements are compared, and how.
+
+    Attributes
+    ----------
+    scheme : Scheme
+        All arrangements.
+    tested : list of int
+        Coefficients that are tested.
+    statistics : callable
+        ``Fitted → statistics``, see `kernels.permutation.statistics`.
+    exact : bool
+        Whether all arrangements are computed.
+    size : int
+        Number of arrangements that are.
+    seed : int or None
+        Of the random ones.
+    progress : bool
+        Whether a bar is shown.
+    """
+
+    scheme: Scheme
+    tested: list[int]
+    statistics: Callable[[Fitted], Floats]
+    exact: bool
+    size: int
+    seed: Any
+    progress: bool
+
+    @property
+    def count(self) -> int:
+        """Number of arrangements that the P value rests on."""
+        return self.scheme.count if self.exact else self.size
+
+    def p_values(self, own: Fitted) -> Floats:
+        """P values of the coefficients tested and of all of them, shape (len(tested) + 1,)."""
+        observed = self.statistics(own)
+        reached = sum(reaching(self.statistics(fitted), observed) for fitted in self._arrangements(own))
+        return np.asarray(reached / self.size if self.exact else (reached + 1) / (self.size + 1))
+
+    def _arrangements(self, own: Fitted) -> Iterator[Fitted]:
+        """Refit in every distinct arrangement, or in random ones, block by block."""
+        rng = np.random.default_rng(self.seed)
+        for first, last in blocks(self.size, own.x.size, self.progress):
+            yield self.scheme.listed(first, last, own) if self.exact else self.scheme.drawn(last - first, rng, own)
+
+
+def _plan(result: RandomEffectsResult, name: str, permutations: int | None, seed: Any, progress: bool) -> _Plan:
+    random_effects(result, name)
+    most = MOST_LISTED if permutations is None else check_count(permutations, "permutations", 1)
     moderated = result.design.has_intercept and len(result.terms) > 1
     scheme: Scheme = RowOrders.of(result.design.x) if moderated else SignFlips(result.k)
     tested = [j for j, term in enumerate(result.terms) if not (moderated and term == "intercept")]
-    exact = scheme.count <= (MOST_LISTED if permutations is None else permutations)
-    size = scheme.distinct if exact else permutations or DRAWN
     read = partial(statistics, rule=TESTS[result.spec.test], level=result.spec.level, tested=tested)
-    observed = read(result.fitted)
-    rearranged = _arrangements(result.fitted, scheme, size, exact, seed, progress)
-    reached = np.sum([reaching(read(fitted), observed) for fitted in rearranged], axis=0)
-    p_value = reached / size if exact else (reached + 1) / (size + 1)
-    table = pd.DataFrame(
-        {
-            "term": [*(result.terms[j] for j in tested), "joint"],
-            "statistic": _shown(result, tested, observed),
-            "p_value": p_value,
-            "mc_se": 0.0 if exact else np.sqrt(p_value * (1 - p_value) / (size + 1)),
-            "exact": exact,
-            "permutations": scheme.count if exact else size,
-            "note": _note(scheme, result.spec.level),
-        }
-    )
-    return table.iloc[:-1] if result.terms == ("intercept",) else table
+    exact = scheme.count <= most
+    size = scheme.distinct if exact else DRAWN if permutations is None else most
+    return _Plan(scheme, tested, read, exact, size, seed, progress)
 
 
-def _arrangements(
-    own: Fitted, scheme: Scheme, size: int, exact: bool, seed: int | None, progress: bool
-) -> Iterator[Fitted]:
-    """Refit in every distinct arrangement, or in `size` random ones, block by block."""
-    rng = np.random.default_rng(seed)
-    for first, last in blocks(size, own.x.size, progress):
-        yield scheme.listed(first, last, own) if exact else scheme.drawn(last - first, rng, own)
-
-
-def _shown(result: RandomEffectsResult, tested: list[int], observed: Floats) -> Floats:
+def _shown(result: RandomEffectsResult, plan: _Plan) -> Floats:
     """The observed statistics with the signs of their estimates; the joint one as an F where the test has finite df."""
+    observed, tested = plan.statistics(result.fitted), plan.tested
     over = len(tested) if np.isfinite(result.reference.df).all() else 1
     return np.append(np.copysign(observed[:-1], result.wald.estimate[tested]), observed[-1] / over)
 
 
-def _note(scheme: Scheme, level: float) -> str:
-    """Say when even the most extreme arrangement has no small P value."""
-    smallest = scheme.count // scheme.distinct / scheme.count
+def _note(plan: _Plan, level: float) -> str:
+    """Say when even the most extreme arrangement has no P value of 1 − level or below."""
+    scheme = plan.scheme
+    smallest = 1 / scheme.distinct if plan.exact else 1 / (plan.size + 1)
     if smallest <= 1 - level:
         return ""
-    return f"there are only {scheme.count} arrangements, so P cannot be below {number(smallest, 3)}"
+    there = f"only {scheme.count} arrangements" if plan.exact else f"only {plan.size} random arrangements"
+    return f"there are {there}, so P cannot be below {number(smallest, 3)}"

@@ -168,13 +168,13 @@ def test_what_cannot_be_bootstrapped(effects):
         bootstrap(result, "cases")
     with pytest.raises(UnknownChoice, match="Unknown bootstrap interval 'bc'"):
         bootstrap(result, replicates=20).interval(method="bc")
-    with pytest.raises(ModelError, match="1 replicates were asked for; give at least 2"):
+    with pytest.raises(ModelError, match="1 replicates were asked for; give a whole number of at least 2"):
         bootstrap(result, replicates=1)
     with pytest.raises(ModelError, match="BCa intervals are for kind='case'"):
         bootstrap(result, replicates=20).interval(method="bca")
     with pytest.raises(ModelError, match="confidence level is 95"):
         bootstrap(result, replicates=20).interval(95)
-    with pytest.raises(ModelError, match="One study says nothing"):
+    with pytest.raises(ModelError, match="bootstrap compares studies, and study 1 is the only one"):
         bootstrap(m2.pool([0.5], [0.1]))
     with pytest.raises(ModelError, match=r"Every resample of the 2 studies .*\(intercept\) is the data themselves"):
         bootstrap(m2.pool([0.5, 0.1], [0.1, 0.1]), "case")

@@ -1,6 +1,7 @@
 """Contrasts beside statsmodels, the reference model by hand, and the fit itself under another coding."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import statsmodels.api as sm
 
@@ -109,13 +110,23 @@ def test_an_undefined_p_value_does_not_count():
     assert np.isnan(table["p_adjusted"].iloc[1])
 
 
-@pytest.mark.parametrize("yi", [[0.5], [0.1, 0.9]])
-def test_few_studies(yi):
-    result = m2.pool(yi, [0.04] * len(yi))
-    row = contrasts(result, {"twice": [2]}).iloc[0]
-    tidy = result.tidy().iloc[0]
+def test_few_studies():
+    result = m2.pool([0.1, 0.9], [0.04, 0.04])
+    row, tidy = contrasts(result, {"twice": [2]}).iloc[0], result.tidy().iloc[0]
     assert (row["estimate"], row["se"]) == pytest.approx((2 * tidy["estimate"], 2 * tidy["se"]))
     assert row["p_value"] == pytest.approx(tidy["p_value"])
+    with pytest.raises(ModelError, match="study 1 is the only one in the fit"):
+        contrasts(m2.pool([0.5], [0.04]), {"twice": [2]})
+
+
+def test_levels_in_the_order_of_a_categorical(bcg):
+    ordered = pd.Categorical(bcg.moderators["alloc"], ["systematic", "random", "alternate"])
+    table = pairwise(fit(bcg.assign(alloc=ordered)), "alloc")
+    assert table["contrast"].tolist() == ["random − systematic", "alternate − systematic", "alternate − random"]
+    plain = pairwise(fit(bcg), "alloc")
+    assert table["estimate"].tolist() == pytest.approx(
+        [-plain["estimate"][2], -plain["estimate"][1], -plain["estimate"][0]]
+    )
 
 
 @pytest.mark.parametrize(

@@ -134,4 +134,4 @@ def test_models_that_cannot_be_compared(bcg):
     refused(
         m2.pool(bcg.assign(w=bcg.vi), weights="w"), m2.pool(bcg, tau2="CE"), "fit the models without the user's weights"
     )
-    refused(m2.pool([1.0], [0.1]), m2.pool([1.0], [0.1], tau2="CE"), "One study says nothing")
+    refused(m2.pool([1.0], [0.1]), m2.pool([1.0], [0.1], tau2="CE"), "study 1 is the only one in the fit")

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 import metail2 as m2
-from metail2.analysis.permutation import permutation_test
+from metail2.analysis.permutation import permutation_interval, permutation_test
 from metail2.errors import ModelError
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.permutation import RowOrders
@@ -59,6 +59,29 @@ def test_first_eight_bcg_trials():
     # metafor 5.1-12, permutest(rma(yi, vi, method = "DL"), exact = TRUE)
     table = permutation_test(m2.pool(*BCG8, tau2="DL", test="z"))
     assert table.loc[0].tolist() == ["intercept", pytest.approx(-3.4715723957), 0.015625, 0.0, True, 256, ""]
+
+
+# metafor 3.8, permutest(rma(yi, vi, mods = …), exact = TRUE) on the first seven BCG trials; its P of the intercept,
+# which the hypothesis is not about, is left out here
+@pytest.mark.parametrize(
+    ("formula", "code", "test", "expected"),
+    [
+        ("ablat + year", "REML", "z", [0.187698412698, 0.489285714286, 0.369444444444]),
+        ("ablat + year", "REML", "knapp_hartung", [0.204166666667, 0.495634920635, 0.378571428571]),
+        ("ablat + year", "PM", "z", [0.174206349206, 0.481547619048, 0.365674603175]),
+        ("alloc", "DL", "z", [0.047619047619, 0.047619047619]),
+    ],
+)
+def test_moderators_of_seven_bcg_trials(formula, code, test, expected):
+    yi, vi = (values[:7] for values in BCG8)
+    moderators = {
+        "ablat": [44, 55, 42, 52, 13, 44, 19],
+        "year": [1948, 1949, 1960, 1977, 1973, 1953, 1973],
+        "alloc": ["random"] * 4 + ["alternate"] * 2 + ["random"],
+    }
+    effects = m2.EffectSizes.from_arrays(yi, vi, moderators=moderators)
+    table = permutation_test(m2.pool(effects, tau2=code, test=test, moderators=formula))
+    assert table["p_value"].tolist() == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("test", ["z", "knapp_hartung"])
@@ -141,6 +164,77 @@ def test_p_values_are_uniform_under_the_hypothesis():
     assert stats.chisquare(counts.reshape(8, 8).sum(1)).pvalue > 0.01
 
 
+# ------------------------------------------------------------------------------------- intervals
+def test_limits_of_a_common_effect_are_means_of_subsets():
+    yi, vi = map(np.array, BCG8)
+    w = 1 / vi
+    signs = np.array(list(itertools.product([1, -1], repeat=8)))
+    # the statistics of two arrangements cross where the mean of the studies with different signs is the mean tested
+    crossings = np.sort([np.average(yi, weights=w * (row < 0)) for row in signs if (row < 0).any()])
+
+    def p(mean):
+        scores = np.abs(signs @ (w * (yi - mean)))
+        return np.mean(scores >= scores[0] * (1 - 1e-9))
+
+    between = (crossings[1:] + crossings[:-1]) / 2
+    estimate = np.average(yi, weights=w)
+    for level in (0.9, 0.95, 0.98):
+        agrees = np.array([p(mean) > 1 - level for mean in between])
+        lower = crossings[1:][~agrees & (between < estimate)].max()
+        upper = crossings[:-1][~agrees & (between > estimate)].min()
+        found = permutation_interval(m2.pool(yi, vi, tau2="CE", test="z"), level)
+        assert (found.lower, found.upper) == pytest.approx((lower, upper), abs=1e-5 * w.sum() ** -0.5)
+        assert (found.level, found.exact, found.permutations, found.note) == (level, True, 256, "")
+
+
+def test_limits_of_seven_bcg_trials():
+    found = permutation_interval(m2.pool(BCG8[0][:7], BCG8[1][:7], tau2="DL", test="z"))
+    # metafor 3.8, permutest(rma(yi, vi, method = "DL"), exact = TRUE, permci = TRUE, control = list(tol = 1e-9))
+    assert (found.lower, found.upper) == pytest.approx((-1.58538866553, -0.454150741463), abs=1e-6)
+
+
+@pytest.mark.parametrize("code", ["DL", "REML"])
+def test_the_interval_holds_the_means_that_are_not_rejected(code):
+    yi, vi = map(np.array, BCG8)
+    result = m2.pool(yi, vi, tau2=code)
+    found = permutation_interval(result, 0.9)
+    for limit, out in ((found.lower, -1), (found.upper, 1)):
+        inside, outside = (
+            permutation_test(m2.pool(yi - limit + side * 1e-5 * result.se, vi, tau2=code))["p_value"].iloc[0]
+            for side in (out, -out)
+        )
+        assert outside <= 0.1 + 1e-12 < inside
+
+
+def test_an_interval_from_random_arrangements_is_fixed_by_its_seed():
+    result = m2.pool(*BCG8, tau2="DL")
+    exact = permutation_interval(result)
+    drawn = [permutation_interval(result, permutations=200, seed=seed) for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert (drawn[0].exact, drawn[0].permutations) == (False, 200)
+    assert drawn[0].lower == pytest.approx(exact.lower, abs=0.3 * result.se)
+    assert permutation_interval(result, permutations=100).lower < result.estimate  # one seed for all means tested
+
+
+def test_too_few_arrangements_exclude_nothing():
+    found = permutation_interval(m2.pool(YI[:5], VI[:5]))
+    assert (found.lower, found.upper) == (-np.inf, np.inf)
+    assert found.note == "there are only 32 arrangements, so P cannot be below 0.062"
+    assert np.isfinite(permutation_interval(m2.pool(YI[:5], VI[:5]), 0.9).lower)
+
+
+def test_equal_effects_have_an_interval_of_no_length():
+    found = permutation_interval(m2.pool([0.3] * 6, VI))
+    assert (found.lower, found.upper) == pytest.approx((0.3, 0.3), abs=1e-6)
+
+
+def test_an_interval_is_of_one_mean(effects):
+    with pytest.raises(ModelError, match="permutation_interval is about one pooled effect; pool without moderators"):
+        permutation_interval(m2.pool(effects, moderators="dose"))
+    with pytest.raises(ModelError, match="confidence level is 95"):
+        permutation_interval(m2.pool(effects), 95)
+
+
 # ------------------------------------------------------------------------------------- edges
 def test_the_observed_arrangement_counts_itself_whatever_the_rounding():
     rng = np.random.default_rng(1)
@@ -165,10 +259,21 @@ def test_few_studies_say_how_small_p_can_be():
     assert two["p_value"] == 0.5
     assert two["note"] == "there are only 4 arrangements, so P cannot be below 0.500"
     assert "below 0.062" in permutation_test(m2.pool(YI[:5], VI[:5]))["note"].iloc[0]
-    with pytest.raises(ModelError, match="One study has the same statistic with either sign"):
-        permutation_test(m2.pool([0.5], [0.01]))
-    with pytest.raises(ModelError, match="0 permutations were asked for; give at least 1"):
-        permutation_test(m2.pool(YI, VI), permutations=0)
+    nine = permutation_test(m2.pool(YI, VI), permutations=9, seed=1)
+    assert nine["note"].iloc[0] == "there are only 9 random arrangements, so P cannot be below 0.100"
+
+
+@pytest.mark.parametrize("function", [permutation_test, permutation_interval])
+def test_what_cannot_be_permuted(function):
+    with pytest.raises(ModelError, match=f"{function.__name__} compares studies, and study 1 is the only one"):
+        function(m2.pool([0.5], [0.01]))
+    with pytest.raises(ModelError, match="0 permutations were asked for; give a whole number of at least 1"):
+        function(m2.pool(YI, VI), permutations=0)
+    with pytest.raises(ModelError, match=r"2\.5 permutations"):
+        function(m2.pool(YI, VI), permutations=2.5)
+    effects = m2.EffectSizes.from_arrays(YI, VI, moderators={"group": ["a", "a", "a", "b", "b", "b"]})
+    with pytest.raises(ModelError, match="this is a SubgroupResult"):
+        function(m2.pool(effects, subgroup="group"))
 
 
 @pytest.mark.parametrize("c", [1e-8, -1e8])

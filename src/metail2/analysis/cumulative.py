@@ -128,7 +128,10 @@ def _prefix(result: RandomEffectsResult, name: str, rows: Integers) -> list[dict
     fitted = fit_random_effects(yi, vi, x, spec.tau2, None if own.weights is None else own.weights[rows])
     reference, spread = TESTS[spec.test].reference(fitted, spec.level), heterogeneity(yi, vi, x)
     coefficients = wald(fitted.beta, reference.variance, reference.df, spec.level)
-    spread_of_all = spread_figures(spec.tau2, fitted.tau2.value, spread.q, spread.typical_variance, spread.df)
-    common = {"study": name, **{column: float(value) for column, value in spread_of_all.items()}}
+    common = spread_figures(spec.tau2, fitted.tau2.value, spread.q, spread.typical_variance, spread.df)
     notes = noted([""] * len(terms), coefficients.se == 0, STATUS["zero_se"])
-    return [common | figures(coefficients, j) | {"term": term, "note": notes[j]} for j, term in enumerate(terms)]
+    return [
+        {"study": name, "term": term, "note": notes[j]}
+        | {column: float(value) for column, value in (common | figures(coefficients, j)).items()}
+        for j, term in enumerate(terms)
+    ]

@@ -15,6 +15,7 @@ from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.inference import JointTest, wald
 from metail2.models.base import check_level
 from metail2.models.random_effects_result import RandomEffectsResult
+from metail2.results import STATUS
 from metail2.wording import MINUS, listed
 
 Floats = NDArray[np.float64]
@@ -47,8 +48,8 @@ def contrasts(
     Returns
     -------
     DataFrame
-        ``contrast estimate se statistic df p_value p_adjusted ci_lower ci_upper``, one row a combination, on the pooled
-        scale; `df` is NaN for the normal.
+        ``contrast estimate se statistic df p_value p_adjusted ci_lower ci_upper note``, one row a combination, on the
+        pooled scale; `df` is NaN for the normal, and the note says why a standard error is 0.
 
     Raises
     ------
@@ -142,6 +143,7 @@ def _table(result: RandomEffectsResult, names: list[str], matrix: Floats, adjust
             "p_adjusted": _adjusted(found.p_value, adjust),
             "ci_lower": found.lower,
             "ci_upper": found.upper,
+            "note": np.where(found.se == 0, STATUS["zero_se"], ""),
         }
     )
 

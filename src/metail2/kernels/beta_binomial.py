@@ -6,7 +6,8 @@ between arms with mean π. With γ = ρ/(1 − ρ) the probability of y events a
     C(n, y) Π_{r<y} (π + rγ) Π_{r<n−y} (1 − π + rγ) / Π_{r<n} (1 + rγ),
 
 which is the binomial at γ = 0 and has simple derivatives there, too (Griffiths 1973). Summed over the arms of a group
-each r stands once, with the number of arms that reach it. For fixed γ the log-likelihood is concave in π; γ is scanned
+each r stands once, with the number of arms that reach it; where that number stays the same for long, a Gauss rule for
+sums stands for the terms, to full precision. For fixed γ the log-likelihood is concave in π; γ is scanned
 from 0 upwards, each fall of the profile score through 0 is polished by Newton's method, and the highest maximum taken.
 """
 
@@ -14,9 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import eigh_tridiagonal
 from scipy.special import expit, gammaln
 
 Floats = NDArray[np.float64]
@@ -26,9 +29,27 @@ FIRST = 0.01
 FACTOR = 3.0
 LAST = 1e4
 """Where it ends: ρ = 0.9999."""
+DIRECT = 64
+"""Terms that are added one by one, and the length from which a run of terms is worth a rule."""
+RULE = 14
+"""Points of a rule for a run within a factor of 2, where it leaves a relative error of 5.8⁻²⁸ (Bernstein ellipse)."""
 STEP, COARSE = 1e-11, 1e-4
 """Relative steps at which Newton ends at a maximum, and while scanning."""
 MAX_STEPS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """For r = 0, 1, 2 …: in how many arms a count is above r.
+
+    Attributes
+    ----------
+    r, arms : ndarray, shape (terms,)
+        The r themselves, or points of a Gauss rule for a run of them; number of arms, times the point's weight.
+    """
+
+    r: Floats
+    arms: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,17 +58,20 @@ class Group:
 
     Attributes
     ----------
-    events_beyond, others_beyond, patients_beyond : ndarray
-        Number of arms with more than r events, patients without, patients, for r = 0, 1, 2 …
+    events, others, patients : Reached
+        Of the counts of events, of patients without, and of all.
+    largest : float
+        Size of the largest arm.
     constant : float
         Sum of log C(n, y).
     start : float
         Log-odds of all arms together.
     """
 
-    events_beyond: Floats
-    others_beyond: Floats
-    patients_beyond: Floats
+    events: Reached
+    others: Reached
+    patients: Reached
+    largest: float
     constant: float
     start: float
 
@@ -63,13 +87,32 @@ def group(events: Floats, n: Floats) -> Group:
     others = n - events
     constant = float((gammaln(n + 1) - gammaln(events + 1) - gammaln(others + 1)).sum())
     start = float(np.log(events.sum()) - np.log(others.sum()))
-    return Group(_beyond(events), _beyond(others), _beyond(n), constant, start)
+    return Group(reached(events), reached(others), reached(n), float(n.max()), constant, start)
 
 
-def _beyond(counts: Floats) -> Floats:
-    """Number of counts above r, for r = 0 … the largest − 1."""
-    frequency = np.bincount(counts.astype(np.int64))
-    return np.asarray(len(counts) - np.cumsum(frequency)[:-1], dtype=float)
+def reached(counts: Floats) -> Reached:
+    """Number of counts above r, for r = 0 … the largest − 1, in runs between the counts and powers of 2."""
+    doubled = 2.0 ** np.arange(np.log2(DIRECT), np.log2(max(counts.max(), DIRECT)) + 1)
+    edges = np.unique(np.concatenate([[0.0], counts, doubled[doubled < counts.max()]]))
+    parts = [_run(start, stop) for start, stop in pairwise(edges)]
+    arms = [float((counts > start).sum()) for start in edges[:-1]]
+    r = np.concatenate([points for points, _ in parts])
+    return Reached(r, np.concatenate([many * weight for many, (_, weight) in zip(arms, parts, strict=True)]))
+
+
+def _run(start: float, stop: float) -> tuple[Floats, Floats]:
+    """Points and weights for the sum of a smooth function over start, start + 1 … stop − 1.
+
+    The rule is that of the polynomials orthogonal over equally spaced points (Gram; Gautschi 2004, Orthogonal
+    Polynomials, table 1.2), by the eigenvalues of their recurrence (Golub & Welsch 1969).
+    """
+    count = stop - start
+    if start < DIRECT or count <= DIRECT:
+        return np.arange(start, stop), np.ones(int(count))
+    n = np.arange(1.0, RULE)
+    beta = n**2 * (count**2 - n**2) / (4 * (4 * n**2 - 1))
+    points, vectors = eigh_tridiagonal(np.zeros(RULE), np.sqrt(beta))
+    return start + (count - 1) / 2 + points, count * vectors[0] ** 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +130,7 @@ class _Slopes:
 def _slopes(arms: Group, eta: float, gamma: float) -> _Slopes:
     up, down = float(expit(eta)), float(expit(-eta))
     parts = [
-        _sums(weight, base, gamma)
-        for weight, base in ((arms.events_beyond, up), (arms.others_beyond, down), (arms.patients_beyond, 1.0))
+        _sums(reach, base, gamma) for reach, base in ((arms.events, up), (arms.others, down), (arms.patients, 1.0))
     ]
     (a, a1, ar, a2, a2r, a2rr), (b, b1, br, b2, b2r, b2rr), (c, _, cr, _, _, c2rr) = parts
     spread, tilt = up * down, down - up
@@ -103,25 +145,19 @@ def _slopes(arms: Group, eta: float, gamma: float) -> _Slopes:
     )
 
 
-def _sums(weight: Floats, base: float, gamma: float) -> tuple[float, ...]:
+def _sums(reach: Reached, base: float, gamma: float) -> tuple[float, ...]:
     """Σ w·log t, Σ w/t, Σ wr/t, Σ w/t², Σ wr/t², Σ wr²/t² with t = base + rγ."""
-    r = np.arange(len(weight), dtype=float)
-    inverse = 1 / (base + r * gamma)
-    once = weight * inverse
-    twice, times = once * inverse, once * r
+    inverse = 1 / (base + reach.r * gamma)
+    once = reach.arms * inverse
+    twice, times = once * inverse, once * reach.r
     return (
-        -_dot(weight, np.log(inverse)),
+        -float((reach.arms * np.log(inverse)).sum()),
         float(once.sum()),
         float(times.sum()),
         float(twice.sum()),
-        _dot(twice, r),
-        _dot(times * inverse, r),
+        float((twice * reach.r).sum()),
+        float((times * inverse * reach.r).sum()),
     )
-
-
-def _dot(first: Floats, second: Floats) -> float:
-    """Sum of products without BLAS, whose threads cost more than they save here."""
-    return float(np.einsum("i,i->", first, second))
 
 
 def _best_eta(arms: Group, gamma: float, start: float, tolerance: float) -> tuple[float, _Slopes]:
@@ -211,7 +247,7 @@ def fit_beta_binomial(arms: Sequence[Group]) -> BetaBinomialFit:
         One or two groups, each with events and patients without.
     """
     scan = [_profile(arms, 0.0, [one.start for one in arms])]
-    gamma = FIRST / max(len(one.patients_beyond) for one in arms)
+    gamma = FIRST / max(one.largest for one in arms)
     while gamma < LAST * FACTOR:
         scan.append(_profile(arms, gamma, scan[-1].eta, COARSE))
         gamma *= FACTOR

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
@@ -172,14 +173,11 @@ class NoncentralHypergeometric:
     total: Floats
 
     @cached_property
-    def _support(self) -> tuple[Floats, Floats, NDArray[np.intp], NDArray[np.intp]]:
-        """Distance from the observed count and log-weight relative to it, study after study; row and start of each."""
+    def _support(self) -> tuple[Floats, NDArray[np.int64], Floats]:
+        """Log-weights relative to that of the observed count, study after study; start of each; least count, (k,)."""
         parts = [_weights(*map(float, row)) for row in zip(*(c[:, 0] for c in self._columns()), strict=True)]
-        lengths = np.array([len(distance) for distance, _ in parts])
-        row = np.repeat(np.arange(len(parts)), lengths)
-        starts = np.concatenate([[0], np.cumsum(lengths)[:-1]]).astype(np.intp)
-        distance, weight = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        return distance, weight, row, starts
+        starts = np.concatenate([[0], np.cumsum([len(part) for part in parts])[:-1]]).astype(np.int64)
+        return np.concatenate(parts), starts, np.maximum(0.0, self.total - self.n2)[:, 0]
 
     def _columns(self) -> tuple[Floats, Floats, Floats, Floats]:
         return self.events, self.n1, self.n2, self.total
@@ -201,34 +199,80 @@ class NoncentralHypergeometric:
         return np.asarray(self.events == np.minimum(self.n1, self.total))
 
     def __call__(self, eta: Floats) -> Terms:
-        """Evaluate −log Σ exp(weight + distance·η) over the support, in blocks of points."""
-        columns = max(1, BLOCK // len(self._support[0]))
-        blocks = [self._block(eta[:, 0, i : i + columns]) for i in range(0, eta.shape[-1], columns)]
-        value, slope, curvature = (np.concatenate(part, -1)[:, None] for part in zip(*blocks, strict=True))
-        return Terms(value, slope, curvature)
+        """Evaluate −log Σ exp(weight + distance·η) over all counts that are not too far from the likeliest to matter.
 
-    def _block(self, eta: Floats) -> tuple[Floats, Floats, Floats]:
-        distance, weight, row, starts = self._support
-        terms = weight[:, None] + distance[:, None] * eta[row]
-        top = np.maximum.reduceat(terms, starts)
-        share = np.exp(terms - top[row])
-        total = np.add.reduceat(share, starts)
-        mean = np.add.reduceat(share * distance[:, None], starts) / total
-        spread = np.add.reduceat(share * (distance[:, None] - mean[row]) ** 2, starts) / total
-        return -top - np.log(total), -mean, -spread
+        By Bernstein's inequality what is left out is below e⁻⁶⁰ of the sum.
+        """
+        weights, starts, least = self._support
+        row = np.repeat(np.arange(len(eta)), eta.shape[-1])
+        flat = eta.reshape(-1)
+        low, high = self._window(flat, row)
+        first = starts[row] + (low - least[row]).astype(np.int64)
+        away = low - self.events[row, 0]
+        sums = np.empty((3, len(flat)))
+        for run in _runs((high - low + 1).astype(np.int64)):
+            sums[:, run] = _window_sums(weights, first[run], away[run], (high - low)[run] + 1, flat[run])
+        return Terms(*sums.reshape(3, *eta.shape))
+
+    def _window(self, eta: Floats, row: NDArray[np.int64]) -> tuple[Floats, Floats]:
+        """Least and greatest count to sum over at each η: twelve standard deviations and 80 around the mode."""
+        n1, n2, m = (column[row, 0] for column in (self.n1, self.n2, self.total))
+        mode = _mode(n1, n2, m, eta)
+        inverse = sum(1 / np.maximum(cell, 0.5) for cell in (mode, n1 - mode, m - mode, n2 - m + mode))
+        reach = np.ceil(12 / np.sqrt(inverse) + 80)
+        low, high = np.maximum(0, m - n2), np.minimum(n1, m)
+        return np.maximum(low, np.floor(mode) - reach), np.minimum(high, np.floor(mode) + reach)
 
     def rows(self, chosen: slice) -> NoncentralHypergeometric:
         """Return the density of a run of studies."""
         return NoncentralHypergeometric(*(column[chosen] for column in self._columns()))
 
 
-def _weights(a: float, n1: float, n2: float, m: float) -> tuple[Floats, Floats]:
-    """Distances x − a over the support and log-weights relative to that of a."""
+def _weights(a: float, n1: float, n2: float, m: float) -> Floats:
+    """Log-weights over the support, relative to that of a."""
     x = np.arange(max(0.0, m - n2), min(n1, m) + 1)
     steps = np.log((n1 - x[:-1]) * (m - x[:-1])) - np.log((x[:-1] + 1) * (n2 - m + x[:-1] + 1))
     below = int(a - x[0])
     down, up = -np.cumsum(steps[:below][::-1])[::-1], np.cumsum(steps[below:])
-    return x - a, np.concatenate([down, [0.0], up])
+    return np.concatenate([down, [0.0], up])
+
+
+def _mode(n1: Floats, n2: Floats, m: Floats, eta: Floats) -> Floats:
+    """Likeliest count: the root within the support of x(n2 − m + x) = ψ(n1 − x)(m − x), ψ = exp η."""
+    large = eta > 0
+    psi = np.exp(-np.abs(eta))  # ψ or 1/ψ, whichever is below 1
+    one, other = np.where(large, psi, 1.0), np.where(large, 1.0, psi)
+    square, line, rest = one - other, one * (n2 - m) + other * (n1 + m), -other * n1 * m
+    root = np.sqrt(np.maximum(0.0, line * line - 4 * square * rest))
+    below = line + np.where(line < 0, -root, root)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x = np.where(line < 0, -below / (2 * square), -2 * rest / below)
+    return np.asarray(np.clip(np.nan_to_num(x), np.maximum(0, m - n2), np.minimum(n1, m)))
+
+
+def _runs(lengths: NDArray[np.int64]) -> list[slice]:
+    """Cut cells into runs whose windows together have about `BLOCK` elements."""
+    number = np.cumsum(lengths) // BLOCK
+    edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(lengths)]
+    return [slice(start, stop) for start, stop in pairwise(edges)]
+
+
+def _window_sums(
+    weights: Floats, first: NDArray[np.int64], away: Floats, lengths: Floats, eta: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Value, slope and curvature of each cell from its window, which begins at `first`, `away` from the observed."""
+    size = lengths.astype(np.int64)
+    begin = np.cumsum(size) - size
+    cell = np.repeat(np.arange(len(size)), size)
+    step = np.arange(len(cell)) - begin[cell]
+    distance = away[cell] + step
+    terms = weights[first[cell] + step] + distance * eta[cell]
+    top = np.maximum.reduceat(terms, begin)
+    share = np.exp(terms - top[cell])
+    total = np.add.reduceat(share, begin)
+    mean = np.add.reduceat(share * distance, begin) / total
+    spread = np.add.reduceat(share * (distance - mean[cell]) ** 2, begin) / total
+    return -top - np.log(total), -mean, -spread
 
 
 def damping(change: Floats) -> Floats:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metail2.kernels.count_likelihood import CountModel, Marginal, Point, marginal
-from metail2.kernels.count_optimum import STABLE, Ascent, ascend, profiled
+from metail2.kernels.count_optimum import Ascent, ascend, profiled
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -23,6 +23,8 @@ SCAN_POINTS = {0: 1, 1: 40, 2: 12}
 """Quadrature points in each dimension while scanning, by the number of random effects."""
 MOST_POINTS = {0: 1, 1: 1280, 2: 192}
 """Where doubling ends."""
+STABLE = 1e-8
+"""Change of the log-likelihood on doubling the points below which it is exact enough."""
 FACTOR = 1.6
 """Ratio of neighbouring values of τ in the scan."""
 FAR = 30.0
@@ -53,7 +55,7 @@ class CountFit:
     change : float
         Change of the log-likelihood when the points were last doubled.
     maxima : int
-        Number of local maxima in τ, the boundary included.
+        Number of local maxima found in τ, the boundary included; 1 without τ.
     bounded : bool
         False if the likelihood still rises at τ = `FAR` or is largest beyond it.
     """
@@ -91,29 +93,37 @@ def _least_squares(x: Floats, y: Floats) -> Floats:
     return np.asarray(np.linalg.lstsq(x.reshape(-1, x.shape[-1]), y.reshape(-1))[0])
 
 
-def maximise(model: CountModel, scanned: bool) -> CountFit:
-    """Find the global maximum.
+def maximise(model: CountModel) -> CountFit:
+    """Find the maximum over all coefficients and standard deviations, in a model without τ.
 
     Parameters
     ----------
     model : CountModel
-        What is maximised.
-    scanned : bool
-        Whether the last random effect is τ, whose every value from 0 is considered; otherwise there is none, or only
-        random study intercepts.
+        With no random effect, or random study intercepts only.
     """
-    start = begin(model)
-    if not scanned:
-        return _refined(model, _settle(model, start, SCAN_POINTS[model.dimensions]), 1, True)
-    scan = _scan(model, start)
+    return _refined(model, _settle(model, begin(model), SCAN_POINTS[model.dimensions]))
+
+
+def maximise_over_tau(model: CountModel, common: CountFit) -> CountFit:
+    """Find the global maximum over τ ≥ 0 and all other parameters.
+
+    Parameters
+    ----------
+    model : CountModel
+        Whose last random effect is τ.
+    common : CountFit
+        Maximum of ``model.common``, i.e. at τ = 0. It is returned, with the number of maxima, where τ = 0 is best.
+    """
+    scan = _scan(model, common)
     falls = [i for i in range(len(scan) - 1) if scan[i].rises and not scan[i + 1].rises]
-    found = [_refined(model, _polish(model, scan[i], scan[i + 1]), 1, True) for i in falls]
+    found = [_refined(model, _polish(model, scan[i], scan[i + 1])) for i in falls]
     if not scan[0].rises:
-        found.insert(0, _refined(model, scan[0].ascent, 1, True))
+        found.insert(0, common)
     if not found:
-        return _refined(model, scan[-1].ascent, 0, False)
+        return replace(_refined(model, scan[-1].ascent), maxima=0, bounded=False)
     best = max(found, key=lambda fit: fit.at.value)
-    return replace(best, maxima=len(found), bounded=not scan[-1].rises and bool(best.sigma[-1] <= FAR))
+    bounded = not scan[-1].rises and (best is common or bool(best.sigma[-1] <= FAR))
+    return replace(best, maxima=len(found), bounded=bounded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,20 +139,21 @@ class _Profile:
         return bool(at.score[-1] > 0 if self.tau > 0 else at.hessian[-1, -1] > 0)
 
 
-def _scan(model: CountModel, start: Point) -> list[_Profile]:
-    """Profile the likelihood from τ = 0 in steps that begin at the standard error of the effect without τ."""
-    scan = [_profile(model, start, 0.0)]
-    tau = _first_step(scan[0].ascent.at, model)
+def _scan(model: CountModel, common: CountFit) -> list[_Profile]:
+    """Profile the likelihood from τ = 0 in steps that begin at half the standard error of the effect without τ.
+
+    Features of the profile are not finer than that.
+    """
+    points, last = SCAN_POINTS[model.dimensions], model.coefficients - 1
+    point = common.at.point
+    modes = np.column_stack([point.modes, np.zeros(model.k)])
+    at = marginal(model, Point(np.append(point.shared, 0.0), point.own, modes), points)
+    scan = [_Profile(0.0, Ascent(at, 0, 0.0))]
+    tau = 0.5 * float(np.sqrt(common.covariance[last, last]))
     while tau < FAR * FACTOR:
         scan.append(_profile(model, scan[-1].ascent.at.point, tau))
         tau *= FACTOR
     return scan
-
-
-def _first_step(at: Marginal, model: CountModel) -> float:
-    """Half the standard error of the last coefficient, the effect; features of the profile are not finer than that."""
-    free = np.arange(len(at.score)) < model.coefficients
-    return 0.5 / float(np.sqrt(profiled(at, free)[1][-1, -1]))
 
 
 def _profile(model: CountModel, start: Point, tau: float) -> _Profile:
@@ -188,11 +199,11 @@ def _between(low: float, high: float) -> float:
     return float(np.sqrt(low * high)) if low > 0 else high / 2
 
 
-def _refined(model: CountModel, found: Ascent, maxima: int, bounded: bool) -> CountFit:
+def _refined(model: CountModel, found: Ascent) -> CountFit:
     """Double the points until the log-likelihood is stable, ascending anew each time."""
     points, most, steps = SCAN_POINTS[model.dimensions], MOST_POINTS[model.dimensions], found.steps
-    p, change = model.coefficients, 0.0
-    free = (np.arange(len(found.at.score)) < p) | (found.at.point.shared > 0)
+    free = (np.arange(len(found.at.score)) < model.coefficients) | (found.at.point.shared > 0)
+    change = 0.0
     while points < most:
         points *= 2
         change = abs(marginal(model, found.at.point, points).value - found.at.value)
@@ -200,7 +211,7 @@ def _refined(model: CountModel, found: Ascent, maxima: int, bounded: bool) -> Co
         steps += found.steps
         if change <= STABLE:
             break
-    return CountFit(found.at, free, _covariance(found.at, free), steps, found.distance, points, change, maxima, bounded)
+    return CountFit(found.at, free, _covariance(found.at, free), steps, found.distance, points, change, 1, True)
 
 
 def _covariance(at: Marginal, free: Flags) -> Floats:

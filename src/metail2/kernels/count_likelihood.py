@@ -74,6 +74,11 @@ class CountModel:
         return int(self.z.shape[-1])
 
     @cached_property
+    def common(self) -> CountModel:
+        """The model without its last random effect, τ: one effect common to all studies."""
+        return replace(self, z=self.z[:, :-1])
+
+    @cached_property
     def blocks(self) -> tuple[tuple[slice, CountModel], ...]:
         """The model in runs of studies, each with its place."""
         size = BLOCKS[self.dimensions]
@@ -204,9 +209,9 @@ def _derivatives(model: CountModel, placed: Placed, terms: Terms, share: Floats)
     given = (moved * terms.slope[:, None]).sum(2)
     score = (given * share[:, None]).sum(-1)
     apart = given - score[..., None]
-    curved = (moved * (terms.curvature * share[:, None])[:, None]).reshape(k, -1, cells * points)
-    flat = moved.reshape(k, -1, cells * points)
-    hessian = curved @ np.swapaxes(flat, 1, 2) + (apart * share[:, None]) @ np.swapaxes(apart, 1, 2)
+    curved = moved * (terms.curvature * share[:, None])[:, None]
+    # einsum, because threads of BLAS cost more than they save in many small products
+    hessian = np.einsum("kajq,kbjq->kab", curved, moved) + np.einsum("kaq,kbq->kab", apart * share[:, None], apart)
     return score, hessian
 
 

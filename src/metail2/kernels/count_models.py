@@ -5,7 +5,7 @@ The pooled effect is the last shared coefficient and τ the last standard deviat
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +40,6 @@ def random_intercepts(density: Density, offset: Floats, coding: Floats) -> Count
     """Two arms with a random intercept, independent of the effect: offset + α + σv + z(μ + τu)."""
     design = np.column_stack([np.ones(2), coding])
     return CountModel(density, offset, np.broadcast_to(design, (len(offset), 2, 2)), design)
-
-
-def without_tau(model: CountModel) -> CountModel:
-    """Return the model with one effect common to all studies."""
-    return replace(model, z=model.z[:, :-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +102,7 @@ def _with_random_intercepts(model: CountModel) -> tuple[float, float]:
     """
     coding = model.z[:, -1]
     full = CountModel(model.density, model.offset, model.x[..., :-1], model.z[:, :-1], coding)
-    fit = maximise(full, scanned=False).at
+    fit = maximise(full).at
     information, cross = fit.own_information, fit.cross
     shared = np.linalg.pinv(-fit.hessian, hermitian=True)
 

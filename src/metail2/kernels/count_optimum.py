@@ -18,11 +18,10 @@ Flags = NDArray[np.bool_]
 MAX_STEPS = 100
 ARRIVED = 1e-10
 """Distance from the maximum, in standard errors, at which Newton ends."""
+QUADRATIC = 1e-4
+"""Distance below which each step must at least halve what is left; what does not shrink there is rounding."""
 LONGEST = 5.0
 """Largest change of a coefficient in one step."""
-STABLE = 1e-8
-"""Change of the log-likelihood that counts. Where a step promises more than that and gains next to nothing, the rule is
-too coarse for its derivatives to be those of its value, and only more points help."""
 ROUNDING = 1e-11
 """Relative error of a log-likelihood that no step can improve upon."""
 
@@ -74,16 +73,16 @@ def ascend(model: CountModel, start: Point, points: int, free: Flags) -> Ascent:
     at, left, steps = marginal(model, start, points), np.inf, 0
     while steps < MAX_STEPS:
         move = _newton(at, free)
-        left = move.distance
-        if left <= ARRIVED:
+        before, left = left, move.distance
+        if left <= ARRIVED or (before < QUADRATIC and left > before / 2):
             break
         steps += 1
         found = _climb(model, at, move, points)
         if found is None:
             break
-        promised, gained = 0.5 * left**2, found.value - at.value
+        promised, gained, noise = 0.5 * left**2, found.value - at.value, 10 * ROUNDING * (1 + abs(at.value))
         at = found
-        if promised > STABLE and gained < 0.05 * promised:
+        if promised > noise and gained < 0.05 * promised:  # the rule is too coarse for derivatives to fit the values
             break
     return Ascent(at, steps, left)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from scipy.special import expit
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.kernels.beta_binomial import BetaBinomialFit, fit_beta_binomial, group
 from metail2.kernels.inference import chi2_upper, wald
-from metail2.models.base import PooledResult, check_level, study_table
+from metail2.models.base import PooledResult, check_level, likelihood_columns, study_table
 from metail2.models.count_arms import arms, check_whole, corrected_note
 from metail2.models.tables import counted, effects_from_counts
 from metail2.registry import Registry
@@ -182,12 +181,9 @@ class BetaBinomialResult(PooledResult):
         if fit is None or self.reason:
             return {}
         parameters, n = len(fit.eta) + 1, len(fit.eta) * self.k
-        enough, minus_twice = max(n, parameters + 2), -2 * fit.log_likelihood
         lrt = max(0.0, 2 * (fit.log_likelihood - fit.binomial)) if fit.rho > 0 else 0.0
         return {
-            "log_likelihood": fit.log_likelihood, "aic": minus_twice + 2 * parameters,
-            "bic": minus_twice + parameters * math.log(n),
-            "aicc": minus_twice + 2 * parameters * enough / (enough - parameters - 1),
+            **likelihood_columns(fit.log_likelihood, NAN, parameters, n),
             "rho": fit.rho, "rho_se": float(np.sqrt(fit.covariance[-1, -1])) if fit.rho > 0 else NAN,
             "rho_lrt": lrt, "rho_lrt_p": 0.5 * float(chi2_upper(np.asarray(lrt), 1)) if fit.rho > 0 else 1.0,
             "iterations": fit.iterations, "gradient": fit.distance, "maxima": fit.maxima,

@@ -15,9 +15,9 @@ Floats = NDArray[np.float64]
 
 def check_whole(effects: EffectSizes) -> None:
     """Raise where a count, not a person-time, is not a whole number; the message names the study."""
-    for name, values in effects.inputs.items():
-        counts = np.asarray(values, dtype=float)
-        broken = np.flatnonzero(np.isfinite(counts) & (counts != np.round(counts))) if "time" not in name else ()
+    for name in (name for name in effects.inputs if "time" not in name):
+        counts = np.asarray(effects.inputs[name], dtype=float)
+        broken = np.flatnonzero(np.isfinite(counts) & (counts != np.round(counts)))
         if len(broken):
             i = int(broken[0])
             raise ModelError(

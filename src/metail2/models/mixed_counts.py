@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import ModelError
 from metail2.kernels.count_densities import Binomial, NoncentralHypergeometric, Poisson
-from metail2.kernels.count_fit import FAR, CountFit, maximise
+from metail2.kernels.count_fit import FAR, CountFit, maximise, maximise_over_tau
 from metail2.kernels.count_likelihood import CountModel
 from metail2.kernels.count_models import (
     CODINGS,
@@ -21,7 +21,6 @@ from metail2.kernels.count_models import (
     one_cell,
     random_intercepts,
     separated,
-    without_tau,
 )
 from metail2.kernels.inference import wald
 from metail2.models.base import check_level
@@ -210,8 +209,8 @@ class MixedCounts:
 
 
 def _fits(model: CountModel, heterogeneous: bool) -> Fits:
-    common = maximise(without_tau(model), scanned=False)
-    chosen = maximise(model, scanned=True) if heterogeneous else common
+    common = maximise(model.common)
+    chosen = maximise_over_tau(model, common) if heterogeneous else common
     return Fits(model, chosen, heterogeneity_tests(model, common.at.value))
 
 

@@ -11,14 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.kernels.count_densities import own_maximum
-from metail2.kernels.count_fit import CountFit
+from metail2.kernels.count_fit import STABLE, CountFit
 from metail2.kernels.count_likelihood import CountModel
 from metail2.kernels.count_models import HeterogeneityTests
-from metail2.kernels.count_optimum import STABLE
 from metail2.kernels.heterogeneity import h2_from_tau2, heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import chi2_upper
 from metail2.kernels.prediction import ScaledT
-from metail2.models.base import PooledResult, study_table
+from metail2.models.base import PooledResult, likelihood_columns, study_table
 from metail2.models.count_arms import corrected_note
 from metail2.results import GLANCE_COLUMNS, STATUS
 from metail2.wording import some
@@ -59,20 +58,15 @@ class Fits:
 
     @property
     def tau(self) -> tuple[float, float]:
-        """τ and its variance; NaN where the model reported has none."""
+        """τ and its variance, both 0 where the model without τ is best or assumed."""
         if self.chosen.sigma.shape[0] < self.model.dimensions:
-            return NAN, NAN
+            return 0.0, 0.0
         return float(self.chosen.sigma[-1]), float(self.chosen.covariance[-1, -1])
 
     @property
     def sigma2(self) -> float:
         """Variance of the study intercepts; NaN in models without random ones."""
         return float(self.chosen.sigma[0] ** 2) if self.model.dimensions > 1 else NAN
-
-    @property
-    def parameters(self) -> int:
-        """Number of estimated parameters, study intercepts and variances among them."""
-        return len(self.chosen.free) + (self.model.k if self.model.own is not None else 0)
 
     @property
     def counts(self) -> int:
@@ -120,7 +114,7 @@ class MixedCountsResult(PooledResult):
         """Between-study variance; 0 for a common effect, NaN for one study."""
         if self.fits is None or self.status != "ok":
             return NAN
-        return 0.0 if self.spec.tau2 == "CE" else self.fits.tau[0] ** 2
+        return self.fits.tau[0] ** 2
 
     @property
     def tau2_se(self) -> float:
@@ -226,15 +220,21 @@ class MixedCountsResult(PooledResult):
         """Log-likelihood, its criteria, and how it was maximised; the deviance is from a rate of its own a count."""
         if self.fits is None or self.reason:
             return {}
-        fit, count, n = self.fits.chosen, self.fits.parameters, self.fits.counts
-        ll, enough = fit.at.value, max(n, count + 2)
+        fit, n = self.fits.chosen, self.fits.counts
+        ll, count = fit.at.value, self._parameters
+        deviance = 2 * (float(own_maximum(self.fits.model.density).value.sum()) - ll)
         return {
-            "log_likelihood": ll, "deviance": 2 * (float(own_maximum(self.fits.model.density).value.sum()) - ll),
-            "aic": 2 * count - 2 * ll, "bic": count * math.log(n) - 2 * ll,
-            "aicc": 2 * count * enough / (enough - count - 1) - 2 * ll,
+            **likelihood_columns(ll, deviance, count, n),
             "sigma2": self.fits.sigma2, "iterations": fit.iterations, "gradient": fit.distance, "points": fit.points,
             "maxima": fit.maxima,
         }  # fmt: skip
+
+    @property
+    def _parameters(self) -> int:
+        """Number of estimated parameters: coefficients, variances (also one estimated as 0), study intercepts."""
+        assert self.fits is not None
+        model, assumed = self.fits.model, self.spec.tau2 == "CE" or self.k == 1
+        return model.coefficients + model.dimensions - assumed + (model.k if model.own is not None else 0)
 
     def _reasons(self) -> str:
         """Why what is NaN in `glance` is NaN, and what else a reader must know."""

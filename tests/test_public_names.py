@@ -13,6 +13,7 @@ from metail2.kernels.prediction import PREDICTION
 from metail2.kernels.tables import MANTEL_HAENSZEL
 from metail2.kernels.tau2 import TAU2
 from metail2.kernels.tau2_intervals import TAU2_INTERVALS
+from metail2.models.mixed_counts import LIKELIHOODS
 from metail2.results import GLANCE_COLUMNS, STATUS, STUDY_COLUMNS, STUDY_STATES, TIDY_COLUMNS
 from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES
 
@@ -81,17 +82,20 @@ def test_signatures(function, signature):
 
 
 def test_codes_of_the_choices():
-    assert set(TAU2) == {"CE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM", "GENQ"}
+    assert set(TAU2) == {"CE", "DL", "HE", "HS", "HSk", "SJ", "ML", "REML", "EB", "PM", "PMM", "GENQ", "GENQM"}
     assert list(TESTS) == ["z", "t", "knapp_hartung", "knapp_hartung_adhoc", "iqwig", "kenward_roger"]
     assert list(PREDICTION) == ["normal", "t_k1", "hts", "hk", "hk_pr", "kr", "kr_pr", "nagashima"]
-    assert list(TAU2_INTERVALS) == ["q_profile"]
+    assert list(TAU2_INTERVALS) == [
+        "q_profile", "generalised_q", "biggerstaff_jackson", "jackson", "biggerstaff_tweedie", "profile_likelihood",
+        "wald", "wald_log", "sidik_jonkman",
+    ]  # fmt: skip
     assert set(MANTEL_HAENSZEL) == {"OR", "RR", "RD", "IRR", "IRD"}
     assert set(m2.MEASURES) == set(MEASURES.split())
     assert list(CORRECTIONS) == ["exact", "approximate", "none"]
 
 
 def test_every_code_has_its_words():
-    assert set(TAU2_NAMES) == {*TAU2, "MH", "PETO"}
+    assert set(TAU2_NAMES) == {*TAU2, "MH", "PETO", *LIKELIHOODS["OR"], "BB"}
     assert set(TEST_NAMES) == set(TESTS)
     assert set(PREDICTION_NAMES) == set(PREDICTION)
 

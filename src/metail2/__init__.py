@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from metail2.analysis.leave_one_out import leave_one_out as leave_one_out
     from metail2.analysis.likelihood_ratio import likelihood_ratio as likelihood_ratio
     from metail2.analysis.permutation import permutation_test as permutation_test
+    from metail2.analysis.profile import profile_tau2 as profile_tau2
     from metail2.analysis.qq import qq_envelope as qq_envelope
     from metail2.analysis.residuals import residuals as residuals
     from metail2.checks.validate import validate as validate
@@ -82,6 +83,7 @@ _HOME = {
     "pairwise": "analysis.contrasts",
     "permutation_test": "analysis.permutation",
     "pool": "models.pool",
+    "profile_tau2": "analysis.profile",
     "qq_envelope": "analysis.qq",
     "read_records": "records.reading",
     "read_review": "records.reviews.reading",

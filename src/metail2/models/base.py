@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +108,7 @@ class PooledResult:
                 "estimate": shown(w.estimate),
                 "se": w.se,
                 "statistic": w.statistic,
-                "df": w.df if np.isfinite(w.df) else np.nan,
+                "df": np.where(np.isfinite(w.df), w.df, np.nan),
                 "p_value": w.p_value,
                 "ci_lower": shown(w.lower),
                 "ci_upper": shown(w.upper),
@@ -188,3 +189,30 @@ def group_labels(effects: EffectSizes) -> list[str]:
     if "group" not in effects.moderators:
         return [""] * len(effects)
     return [str(label) for label in effects.moderators["group"]]
+
+
+def likelihood_columns(ll: float, deviance: float, parameters: int, n: int) -> dict[str, float]:
+    """Build the columns of `glance` that rest on the likelihood.
+
+    Parameters
+    ----------
+    ll, deviance : float
+        Log-likelihood and deviance of the fit.
+    parameters : int
+        Estimated parameters, variances among them.
+    n : int
+        Observations: studies, less the coefficients where the likelihood is restricted.
+
+    Notes
+    -----
+    AIC (Akaike 1974), BIC (Schwarz 1978), and AICc of Hurvich & Tsai 1989, in which n is at least two more than the
+    parameters, so that it is defined.
+    """
+    enough = max(n, parameters + 2)
+    return {
+        "log_likelihood": ll,
+        "deviance": deviance,
+        "aic": 2 * parameters - 2 * ll,
+        "bic": parameters * math.log(n) - 2 * ll,
+        "aicc": 2 * parameters * enough / (enough - parameters - 1) - 2 * ll,
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +13,7 @@ from metail2.errors import ModelError
 from metail2.kernels.heterogeneity import Heterogeneity, h2_from_tau2, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import JointTest, Wald, chi2_upper, joint_test, quantile, wald
 from metail2.kernels.location_scale import LINKS, LocationScaleFit
-from metail2.models.base import PooledResult, check_level, study_table
+from metail2.models.base import PooledResult, check_level, likelihood_columns, study_table
 from metail2.models.design import Design
 from metail2.models.summary import summary_text
 from metail2.results import GLANCE_COLUMNS, STATUS
@@ -273,14 +272,7 @@ class LocationScaleResult(PooledResult):
         ll, vi = self.fitted.log_likelihood, self.effects.vi[self.used]
         saturated = 0.0 if restricted else float(-0.5 * (self.k * np.log(2 * np.pi) + np.log(vi).sum()))
         count, n = p + len(self.scale.terms), self.k - (p if restricted else 0)
-        enough = max(n, count + 2)
-        return {
-            "log_likelihood": ll,
-            "deviance": -2 * (ll - saturated),
-            "aic": -2 * ll + 2 * count,
-            "bic": -2 * ll + count * math.log(n),
-            "aicc": -2 * ll + 2 * count * enough / (enough - count - 1),
-        }
+        return likelihood_columns(ll, -2 * (ll - saturated), count, n)
 
     def _prediction_row(self) -> dict[str, object]:
         if self._no_prediction():

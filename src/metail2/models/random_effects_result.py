@@ -21,7 +21,7 @@ from metail2.kernels.prediction import PREDICTION, Predictive
 from metail2.kernels.tau2 import Tau2Estimate
 from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 from metail2.kernels.wls import WeightedFit
-from metail2.models.base import COMPANION_COLUMNS, PooledResult, check_level, study_table
+from metail2.models.base import COMPANION_COLUMNS, PooledResult, check_level, likelihood_columns, study_table
 from metail2.models.design import Design
 from metail2.results import GLANCE_COLUMNS, STATUS, HeterogeneityInterval
 from metail2.wording import number
@@ -349,14 +349,7 @@ class RandomEffectsResult(PooledResult):
         ll = float(rule(self.fit, self.design.x))
         saturated = 0.0 if restricted else float(-0.5 * (self.k * np.log(2 * np.pi) + np.log(vi).sum()))
         count, n = p + (self.spec.tau2 != "CE"), self.k - (p if restricted else 0)
-        enough = max(n, count + 2)
-        return {
-            "log_likelihood": ll,
-            "deviance": -2 * (ll - saturated),
-            "aic": -2 * ll + 2 * count,
-            "bic": -2 * ll + count * math.log(n),
-            "aicc": -2 * ll + 2 * count * enough / (enough - count - 1),
-        }
+        return likelihood_columns(ll, -2 * (ll - saturated), count, n)
 
     def _no_r2(self) -> list[str]:
         if self.spec.tau2 == "CE" or not math.isnan(self._r2):

@@ -45,7 +45,7 @@ class Facts:
         grouped = isinstance(result, Grouped)
         self.groups = result.groups() if isinstance(result, Grouped) else None
         self.between = result.between_text().strip() if isinstance(result, Grouped) else ""
-        table = result.tidy().tail(1) if grouped else result.tidy()
+        table = result.tidy().tail(1) if grouped else _location(result.tidy())
         self.terms = len(table)
         alone = self.terms == 1 and self.model["status"] != "one_study"
         self.pooled: pd.Series[Any] | None = table.iloc[0] if alone else None
@@ -64,6 +64,11 @@ class Facts:
     def has_prediction(self) -> bool:
         """True if a prediction interval belongs in the picture."""
         return self.pooled is not None and not any(math.isnan(end) for end in self.prediction)
+
+
+def _location(table: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the coefficients of a between-study variance."""
+    return table[[not str(term).startswith("scale:") for term in table["term"]]]
 
 
 def display_transform(code: str, override: str | None) -> Transform:

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from metail2.analysis.refits import (
     FIGURES,
+    NO_I2,
     SPREAD,
     by_refits,
     figures,
@@ -129,7 +130,8 @@ def _prefix(result: RandomEffectsResult, name: str, rows: Integers) -> list[dict
     reference, spread = TESTS[spec.test].reference(fitted, spec.level), heterogeneity(yi, vi, x)
     coefficients = wald(fitted.beta, reference.variance, reference.df, spec.level)
     common = spread_figures(spec.tau2, fitted.tau2.value, spread.q, spread.typical_variance, spread.df)
-    notes = noted([""] * len(terms), coefficients.se == 0, STATUS["zero_se"])
+    said = NO_I2 if np.isnan(common["i2"]) else ""
+    notes = noted([said] * len(terms), coefficients.se == 0, STATUS["zero_se"])
     return [
         {"study": name, "term": term, "note": notes[j]}
         | {column: float(value) for column, value in (common | figures(coefficients, j)).items()}

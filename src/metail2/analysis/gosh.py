@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.analysis.blocks import NUMBERS
-from metail2.analysis.refits import is_mean, labels, random_effects
+from metail2.analysis.refits import NO_I2, is_mean, labels, random_effects
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.fitted import Fitted, fit_random_effects
 from metail2.kernels.heterogeneity import heterogeneity, i2_from_q, i2_from_tau2
@@ -27,6 +27,7 @@ DRAWN = 100_000
 SHARED = {"CE": True, "DL": False}
 """Estimators whose sums subsets share, and whether they take a common effect."""
 
+ONE_STUDY = "one study: its own effect, with nothing to compare it with"
 BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1)
 """Number of bits set in each byte."""
 
@@ -37,10 +38,8 @@ class Gosh:
 
     Attributes
     ----------
-    table : DataFrame
-        ``k estimate tau2 i2 q i2_q``, one row a subset: its number of studies, the pooled effect, τ², I² from τ² (NaN
-        for a common effect), Cochran's Q, and I² from Q (both percent). A subset of one study has its own effect, and
-        NaN for all that compares studies.
+    means : SubsetMeans
+        The subsets' sizes, estimates, τ², Q and I².
     study : tuple of str
         Labels of the studies, in the order of the fit.
     packed : ndarray of uint8, shape (subsets, ⌈studies/8⌉)
@@ -49,13 +48,26 @@ class Gosh:
         Whether these are all subsets.
     """
 
-    table: pd.DataFrame
+    means: SubsetMeans
     study: tuple[str, ...]
     packed: Bits
     exhaustive: bool
 
+    def table(self) -> pd.DataFrame:
+        """Return one row a subset: ``k estimate tau2 i2 q i2_q note``.
+
+        Its number of studies, the pooled effect, τ², I² from τ², Cochran's Q, and I² from Q (both percent). A subset of
+        one study has its own effect, and NaN for all that compares studies; a common effect has no I² from τ²; `note`
+        (categorical) says so.
+        """
+        columns = {field.name: getattr(self.means, field.name) for field in fields(self.means)}
+        one = self.means.k == 1
+        reason = np.where(one, 1, np.where(np.isnan(self.means.i2), 2, 0)).astype(np.int8)
+        note = pd.Categorical.from_codes(reason, categories=pd.Index(["", ONE_STUDY, NO_I2]))
+        return pd.DataFrame(columns | {"note": note}, copy=False)
+
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.packed)
 
     def includes(self, study: str) -> NDArray[np.bool_]:
         """Which subsets hold a study, shape (subsets,).
@@ -71,7 +83,7 @@ class Gosh:
         return (self.packed[:, j // 8] >> (j % 8) & 1).astype(bool)
 
     def members(self, row: int) -> list[str]:
-        """Labels of the studies in the subset of a row of `table`."""
+        """Labels of the studies in the subset of a row."""
         return [self.study[j] for j in np.flatnonzero(_unpacked(self.packed[row], len(self.study)))]
 
 
@@ -117,11 +129,10 @@ def gosh(
     packed = _everything(k) if all_of_them else _drawn(k, subsets or DRAWN, np.random.default_rng(seed))
     own = result.fitted
     if all_of_them and own.estimator in SHARED and own.weights is None:
-        found, first = every_subset(own.yi, own.vi, common=SHARED[own.estimator]), 1
+        means = every_subset(own.yi, own.vi, common=SHARED[own.estimator]).without_first()
     else:
-        found, first = _by_size(own, packed, progress), 0
-    columns = {field.name: getattr(found, field.name)[first:] for field in fields(found)}
-    return Gosh(pd.DataFrame(columns, copy=False), study, packed, all_of_them)
+        means = _by_size(own, packed, progress)
+    return Gosh(means, study, packed, all_of_them)
 
 
 def _everything(k: int) -> Bits:

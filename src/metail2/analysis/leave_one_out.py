@@ -7,6 +7,7 @@ import pandas as pd
 
 from metail2.analysis.refits import (
     FIGURES,
+    NO_I2,
     SPREAD,
     by_refits,
     deletable,
@@ -68,10 +69,11 @@ def _from_arrays(result: RandomEffectsResult, names: list[str]) -> pd.DataFrame:
     variance = np.diagonal(found.covariance, axis1=-2, axis2=-1)
     coefficients = wald(found.beta, variance, found.df, spec.level)
     spread = spread_figures(spec.tau2, found.tau2, found.q, found.typical_variance, result.fitted.df - 1)
+    said = noted(notes, estimable & np.isnan(spread["i2"]), NO_I2)
     parts = [
         pd.DataFrame(
             {"study": names, "term": term, **figures(coefficients, j), **spread}
-            | {"note": noted(notes, coefficients.se[:, j] == 0, STATUS["zero_se"])}
+            | {"note": noted(said, coefficients.se[:, j] == 0, STATUS["zero_se"])}
         )
         for j, term in enumerate(result.terms)
     ]

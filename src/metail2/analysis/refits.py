@@ -24,6 +24,8 @@ FIGURES = ("estimate", "se", "statistic", "p_value", "ci_lower", "ci_upper")
 SPREAD = ("tau2", "i2", "q", "i2_q")
 IN_THE_FIT = ("used", "no_events")
 """States of `studies()` whose studies a model of tables reads."""
+NO_I2 = "the model has no I² from τ², only from Q"
+NO_Q = "Q needs at least 2 studies"
 NEARLY_ALONE = 1e-4
 """Designs whose rank is checked without a study are those in which its leverage is within this of 1."""
 
@@ -129,7 +131,7 @@ def _refit(result: Any, name: str, kept: Integers) -> list[dict[str, object]]:
             rows, model = found.tidy(), found.glance().iloc[0]
     except MetailError as error:
         return [{"study": name, "term": "", "note": str(error)}]
-    said = list(dict.fromkeys([_status(model), *(str(warning.message) for warning in caught)]))
+    said = list(dict.fromkeys([_status(model) or _gap(model), *(str(warning.message) for warning in caught)]))
     own = {"study": name, **{column: model[column] for column in SPREAD}, "note": "; ".join(filter(None, said))}
     return [own | {column: row[column] for column in ("term", *FIGURES)} for row in rows.to_dict("records")]
 
@@ -139,6 +141,11 @@ def _status(model: pd.Series[Any]) -> str:
     if model["status"] == "ok":
         return ""
     return model["status_reason"] if model["status"] == "undefined" else STATUS[model["status"]]
+
+
+def _gap(model: pd.Series[Any]) -> str:
+    """Why an ordinary refit lacks a figure of heterogeneity."""
+    return NO_Q if np.isnan(model["q"]) else NO_I2 if np.isnan(model["i2"]) else ""
 
 
 def noted(notes: Sequence[str], where: NDArray[np.bool_], sentence: str) -> list[str]:

@@ -60,11 +60,12 @@ class Influence:
 def influence_measures(fitted: Fitted, reference: Reference, without: Deletions) -> Influence:
     """Compare a fit, as `reference` tests it, with its deletions."""
     x = fitted.x
-    change = fitted.beta - without.beta
+    differs = bool(fitted.fit.q())  # where all effects lie on the fit, so do they on every deletion: no digit is meant
+    change = (fitted.beta - without.beta) * differs
     moved = _rows(x, change)
     deleted_variance = _form(x, without.covariance)
     spread = without.factor * (fitted.vi + without.tau2)
-    residual = fitted.yi - _rows(x, without.beta)
+    residual = (fitted.yi - _rows(x, without.beta)) * differs
     residual_se = np.sqrt(spread + deleted_variance)
     fitted_variance, own_variance = _variances_at_deleted_tau2(fitted, without)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -45,6 +45,10 @@ class SubsetMeans:
         """Return room for `count` subsets, NaN so far."""
         return cls(np.zeros(count, dtype=np.int64), *(np.full(count, np.nan) for _ in range(5)))
 
+    def without_first(self) -> SubsetMeans:
+        """Leave out the first entry; views."""
+        return SubsetMeans(self.k[1:], self.estimate[1:], self.tau2[1:], self.i2[1:], self.q[1:], self.i2_q[1:])
+
 
 @dataclass(frozen=True, slots=True)
 class _Parts:

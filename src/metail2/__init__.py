@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from metail2.analysis.influence import influence as influence
     from metail2.analysis.leave_one_out import leave_one_out as leave_one_out
     from metail2.analysis.likelihood_ratio import likelihood_ratio as likelihood_ratio
+    from metail2.analysis.permutation import permutation_interval as permutation_interval
     from metail2.analysis.permutation import permutation_test as permutation_test
     from metail2.analysis.profile import profile_tau2 as profile_tau2
     from metail2.analysis.qq import qq_envelope as qq_envelope
@@ -81,6 +82,7 @@ _HOME = {
     "load_dataset": "records.catalogue",
     "load_records": "records.reading",
     "pairwise": "analysis.contrasts",
+    "permutation_interval": "analysis.permutation",
     "permutation_test": "analysis.permutation",
     "pool": "models.pool",
     "profile_tau2": "analysis.profile",

@@ -209,8 +209,9 @@ class RandomEffectsResult(PooledResult):
         Returns
         -------
         DataFrame
-            ``estimate se ci_lower ci_upper pi_lower pi_upper``, on the pooled scale, one row each. The prediction
-            interval uses the quantile of the test (t with k − 1 df at least) and √(SE² + τ²).
+            ``estimate se ci_lower ci_upper pi_lower pi_upper note``, on the pooled scale, one row each. The prediction
+            interval uses the quantile of the test (t with k − p df for the normal) and √(SE² + τ²); `note` says why
+            there is none.
         """
         return self.predict_rows(self.design.x if new is None else self.design.encode(new), level)
 
@@ -229,6 +230,7 @@ class RandomEffectsResult(PooledResult):
                 "ci_upper": found.upper,
                 "pi_lower": found.estimate - half,
                 "pi_upper": found.estimate + half,
+                "note": "" if self.k > 2 else f"no prediction interval: it needs at least 3 studies, not {self.k}",
             }
         )
 
@@ -377,5 +379,5 @@ class RandomEffectsResult(PooledResult):
                 f"{agrees.rstrip('.')}"
             )
         if int(self.tau2_estimate.maxima) > 1:
-            reasons.append("the likelihood has more than one maximum; the highest is reported")
+            reasons.append("the likelihood has more than one maximum; the highest is reported (profile_tau2 shows the fit at each)")
         return "; ".join(reasons)

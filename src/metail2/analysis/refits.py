@@ -78,7 +78,8 @@ def deletable(result: RandomEffectsResult) -> tuple[NDArray[np.bool_], list[str]
             notes = ["one study would be left, and nothing pooled"] * 2
     else:
         for i in _suspects(x):
-            notes[i] = undetermined(np.delete(x, i, axis=0), result.terms)
+            reason = undetermined(np.delete(x, i, axis=0), result.terms)
+            notes[i] = f"without this study: {reason}" if reason else ""
     return np.array([not note for note in notes]), notes
 
 

@@ -76,6 +76,9 @@ class Found:
     undefined: float
 
 
+Table = dict[Cell, dict[str, Found]]
+
+
 def confidence(cell: Cell, fitted: Fitted) -> Iterator[tuple[str, Found]]:
     """Every interval of the mean: does it hold 0?"""
     best = 2 * NORMAL / np.sqrt((1 / (cell.vi + cell.tau2)).sum())
@@ -115,6 +118,26 @@ def simulated(cell: Cell, yi: np.ndarray, draws: int, seed: int) -> tuple[np.nda
     return np.concatenate(lower), np.concatenate(upper)
 
 
+DOUBTS = {
+    "contains": "HK contains the intervals of all studies", "narrower": "HK narrower than z",
+    "knapp_hartung": "then HK holds", "z": "then z holds", "knapp_hartung_adhoc": "then HK ad hoc holds",
+}  # fmt: skip
+
+
+def doubts(fitted: Fitted) -> Iterator[tuple[str, Found]]:
+    """How often Hartung–Knapp is absurdly wide, how often narrower than z, and what holds where it is narrower."""
+    limits = {name: mean_interval(name, fitted) for name in ("knapp_hartung", "z", "knapp_hartung_adhoc")}
+    (lower, upper), (z_lower, z_upper) = limits["knapp_hartung"], limits["z"]
+    own = NORMAL * np.sqrt(fitted.vi)
+    contains = (lower <= (fitted.yi - own).min(-1)) & (upper >= (fitted.yi + own).max(-1))
+    narrower = upper - lower < z_upper - z_lower
+    everywhere = np.ones(len(lower))
+    yield "contains", found(contains, everywhere)
+    yield "narrower", found(narrower, everywhere)
+    for name, (low, high) in limits.items():
+        yield name, found(((low <= 0) & (high >= 0))[narrower], everywhere[narrower])
+
+
 def found(covered: np.ndarray, width: np.ndarray) -> Found:
     defined = ~np.isnan(width)
     if not defined.any():
@@ -125,18 +148,19 @@ def found(covered: np.ndarray, width: np.ndarray) -> Found:
     return Found(100 * held.mean(), 100 * error, median, 100 * (1 - defined.mean()))
 
 
-def study(counts: list[int], sets: int, draws: int, seed: int) -> tuple[dict[Cell, dict], dict[Cell, dict]]:
+def study(counts: list[int], sets: int, draws: int, seed: int) -> tuple[Table, Table, Table]:
     """Run every cell; each has its own random numbers, so that one cell can be run alone."""
-    means, predictions = {}, {}
+    means, predictions, doubtful = {}, {}, {}
     for cell in (Cell(k, sizes, i2) for k in counts for sizes in SIZES for i2 in (25, 50, 75)):
         rng = np.random.default_rng([seed, cell.k, list(SIZES).index(cell.sizes), cell.i2])
         fitted = cell.fit(sets, rng)
         means[cell] = dict(confidence(cell, fitted))
         predictions[cell] = dict(prediction(cell, fitted, draws, seed))
-    return means, predictions
+        doubtful[cell] = dict(doubts(fitted))
+    return means, predictions, doubtful
 
 
-def table(cells: dict[Cell, dict[str, Found]], names: dict[str, str], show: Callable[[Found], str]) -> str:
+def table(cells: Table, names: dict[str, str], show: Callable[[Found], str]) -> str:
     """Write a Markdown table, one row a cell and one column a method."""
     head = ["k", "sizes", "I²", *names.values()]
     rows = [[str(c.k), c.sizes, f"{c.i2} %", *(show(row[name]) for name in names)] for c, row in cells.items()]
@@ -172,8 +196,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--output", type=Path, default=PAGE, help="page to write; its text is that of docs/coverage.md")
     given = parser.parse_args()
-    means, predictions = study([5, 20], given.sets, given.draws, given.seed)
-    few, few_predictions = study([2, 3, 4], given.sets, given.draws, given.seed)
+    means, predictions, _ = study([5, 20], given.sets, given.draws, given.seed)
+    few, few_predictions, few_doubts = study([2, 3, 4], given.sets, given.draws, given.seed)
     methods = {name: name for name in PREDICTION}
     blocks = {
         "setting": f"{given.sets:,} data sets a cell, seed {given.seed}, {given.draws:,} draws for `nagashima`.",
@@ -184,6 +208,7 @@ def main() -> None:
         "few": table(few, INTERVALS, coverage),
         "few widths": table(few, INTERVALS, width),
         "few predictions": table(few_predictions, methods, coverage),
+        "few doubts": table(few_doubts, DOUBTS, coverage),
     }
     given.output.write_text(fill(PAGE.read_text("utf-8"), blocks), "utf-8")
 

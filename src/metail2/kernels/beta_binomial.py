@@ -112,7 +112,7 @@ def _run(start: float, stop: float) -> tuple[Floats, Floats]:
     n = np.arange(1.0, RULE)
     beta = n**2 * (count**2 - n**2) / (4 * (4 * n**2 - 1))
     points, vectors = eigh_tridiagonal(np.zeros(RULE), np.sqrt(beta))
-    return start + (count - 1) / 2 + points, np.asarray(count * vectors[0] ** 2)
+    return np.asarray(start + (count - 1) / 2 + points, dtype=float), np.asarray(count * vectors[0] ** 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,15 @@ def figures(refit):
     return [*refit.tidy()[FIGURES].iloc[0], *refit.glance()[SPREAD].iloc[0]]
 
 
-@pytest.mark.parametrize("tau2", ["CE", "DL", "REML", "PM"])
-@pytest.mark.parametrize("test", list(TESTS))
+@pytest.mark.parametrize(
+    ("tau2", "test"),
+    [
+        (tau2, test)
+        for tau2 in ["CE", "DL", "REML", "PM"]
+        for test in TESTS
+        if test != "kenward_roger" or tau2 == "REML"
+    ],
+)
 def test_each_row_is_the_result_so_far(tau2, test):
     table = cumulative(m2.pool(EFFECTS, tau2=tau2, test=test))
     assert list(table) == ["study", *FIGURES, *SPREAD, "note"]

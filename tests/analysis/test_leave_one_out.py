@@ -37,8 +37,15 @@ def expected(refit):
     return [[*row[FIGURES], *glance[SPREAD]] for _, row in tidy.iterrows()]
 
 
-@pytest.mark.parametrize("tau2", sorted(set(TAU2) - set(WEIGHTED)))
-@pytest.mark.parametrize("test", list(TESTS))
+@pytest.mark.parametrize(
+    ("tau2", "test"),
+    [
+        (tau2, test)
+        for tau2 in sorted(set(TAU2) - set(WEIGHTED))
+        for test in TESTS
+        if test != "kenward_roger" or tau2 == "REML"
+    ],
+)
 def test_each_row_is_the_result_of_the_others(tau2, test):
     table = leave_one_out(m2.pool(EFFECTS, tau2=tau2, test=test))
     assert list(table) == ["study", *FIGURES, *SPREAD, "note"]

@@ -15,7 +15,7 @@ from metail2.kernels.tau2 import TAU2, WEIGHTED
 
 # ------------------------------------------------------------------------------------- few studies
 @pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
-@pytest.mark.parametrize("test", list(TESTS))
+@pytest.mark.parametrize("test", [test for test in TESTS if test != "kenward_roger"])
 def test_one_study_shows_its_own_interval(code, test):
     result = m2.pool([0.5], [0.04], tau2=code, test=test)
     assert (result.estimate, result.se) == (0.5, pytest.approx(0.2))
@@ -110,7 +110,7 @@ def test_no_heterogeneity_shows_both_other_intervals():
 @pytest.mark.parametrize("ratio", [1e-8, 1e4])
 def test_one_variance_far_from_the_others(code, ratio):
     yi, vi = np.array([0.3, -0.4, 0.9, 0.1, 0.5]), np.array([0.1, 0.2, 0.15 * ratio, 0.1, 0.2])
-    for test in TESTS:
+    for test in TESTS if code == "REML" else set(TESTS) - {"kenward_roger"}:
         result = m2.pool(yi, vi, tau2=code, test=test)
         glance = result.glance().iloc[0]
         assert np.isfinite([result.estimate, result.se, result.q, glance["log_likelihood"], glance["i2_q"]]).all()

@@ -14,6 +14,10 @@ from metail2.kernels.tau2 import TAU2, WEIGHTED
 REL = 1e-12
 YEAR = [1948, 1949, 1960, 1977, 1973, 1953, 1973, 1980, 1968, 1961, 1974, 1969, 1976]
 # near no boundary, on the boundary τ² = 0, and with variances over seven orders of magnitude
+COMBINATIONS = [
+    (code, test) for code in TAU2 for test in TESTS
+    if code not in WEIGHTED and (test != "kenward_roger" or code == "REML")
+]  # fmt: skip
 SETS = {
     "bcg": (
         [-0.889311333920205, -1.58538865720143, -1.34807314829969, -1.44155119002131, -0.217547322211296,
@@ -32,8 +36,10 @@ def same(got, want, unit):
     """Agree to 1e-12 of the larger of the figure and its natural unit; NaN with NaN."""
     got, want = np.asarray(got, dtype=float), np.asarray(want, dtype=float)
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
-    bound = REL * np.maximum(np.abs(want), unit)
-    assert (np.isnan(want) | (np.abs(got - want) <= bound)).all(), (got, want)
+    bound = np.broadcast_to(REL * np.maximum(np.abs(want), unit), want.shape)
+    finite = np.isfinite(want)
+    np.testing.assert_array_equal(got[~finite], want[~finite])
+    assert (np.abs(got[finite] - want[finite]) <= bound[finite]).all(), (got, want)
 
 
 def effects(name, c=1.0, d=0.0, order=None):
@@ -58,8 +64,7 @@ def unchanged(before, after, c):
         assert one[name] == other[name]
 
 
-@pytest.mark.parametrize("test", list(TESTS))
-@pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
+@pytest.mark.parametrize(("code", "test"), COMBINATIONS)
 @pytest.mark.parametrize("name", list(SETS))
 @pytest.mark.parametrize(("c", "d"), [(-2.5, 0.0), (1e-6, 0.0), (3e5, 0.0), (1.0, 1.25), (-0.7, -3.0)])
 def test_scale_and_shift_of_a_mean(name, code, test, c, d):
@@ -78,8 +83,7 @@ def test_scale_and_shift_of_a_mean(name, code, test, c, d):
         same(after.prediction_interval(), interval, unit)
 
 
-@pytest.mark.parametrize("test", list(TESTS))
-@pytest.mark.parametrize("code", sorted(set(TAU2) - set(WEIGHTED)))
+@pytest.mark.parametrize(("code", "test"), [pair for pair in COMBINATIONS if pair[1] != "iqwig"])
 @pytest.mark.parametrize(("c", "d"), [(-2.5, 0.0), (1e-6, 0.0), (1.0, 1.25)])
 def test_scale_and_shift_of_a_regression(code, test, c, d):
     before = m2.pool(effects("bcg"), tau2=code, test=test, moderators="year")

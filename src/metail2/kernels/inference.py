@@ -44,6 +44,10 @@ def knapp_hartung_adhoc(s2: Floats, df: int) -> tuple[Floats, float]:
     return np.maximum(s2, 1.0), float(df)
 
 
+SATURATED = 1e140
+"""SciPy's quantiles of t with less than about 0.0085 df end near 1e150, wherever they really are."""
+
+
 def two_sided(statistic: Floats, df: float | Floats) -> Floats:
     """Two-sided P value of a z (df infinite) or t statistic; NaN stays NaN."""
     tail = ndtr(-np.abs(statistic)) if _normal(df) else stdtr(df, -np.abs(statistic))
@@ -58,7 +62,8 @@ def quantile(level: float, df: float) -> float:
 def quantiles(level: float, df: float | Floats) -> Floats:
     """Two-sided critical values at `level`, normal (df infinite) or t with each of `df`; shape of `df`."""
     upper = 0.5 + level / 2
-    return np.asarray(ndtri(upper) if _normal(df) else stdtrit(df, upper))
+    found = np.asarray(ndtri(upper) if _normal(df) else stdtrit(df, upper))
+    return np.asarray(np.where(found > SATURATED, np.inf, found))
 
 
 def _normal(df: float | Floats) -> bool:

@@ -18,6 +18,7 @@ from metail2.kernels.tau2 import TAU2, WEIGHTED, Tau2Estimate
 from metail2.kernels.wls import weighted_fit
 from metail2.models.base import check_level, refuse_dependence, warn_left_out, warn_repeated
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
+from metail2.models.doubts import check_kenward_roger
 from metail2.models.random_effects_result import RandomEffectsResult
 
 Floats = NDArray[np.float64]
@@ -33,7 +34,8 @@ class RandomEffects:
     tau2 : str
         Estimator of the between-study variance: a code in `TAU2`; ``"CE"`` is the common-effect model.
     test : str
-        ``"z"``, ``"t"``, ``"knapp_hartung"`` or ``"knapp_hartung_adhoc"``.
+        ``"z"``, ``"t"``, ``"knapp_hartung"``, ``"knapp_hartung_adhoc"``, ``"iqwig"`` (ad hoc corrected only where the
+        interval is narrower than DerSimonian and Laird's; without moderators) or ``"kenward_roger"`` (REML).
     moderators : str, optional
         Right-hand side of a formula over the columns of `EffectSizes.moderators`.
     level : float
@@ -58,6 +60,10 @@ class RandomEffects:
     def __post_init__(self) -> None:
         TAU2[self.tau2], TESTS[self.test]
         check_level(self.level)
+        if self.test == "kenward_roger":
+            check_kenward_roger(self)
+        if self.test == "iqwig" and self.moderators is not None:
+            raise ModelError("IQWiG's rule is for one pooled effect; with moderators use 'knapp_hartung_adhoc'.")
         if self.tau2 in WEIGHTED and self.weights is None:
             raise ModelError(f"{self.tau2} is defined by weights: name their column, e.g. weights='w'.")
 

@@ -17,19 +17,18 @@ from metail2.kernels.fitted import Fitted, fit_random_effects
 from metail2.kernels.heterogeneity import Heterogeneity, h2_from_tau2, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import JointTest, quantiles, wald
 from metail2.kernels.likelihood import log_likelihood, restricted_log_likelihood
-from metail2.kernels.prediction import PREDICTION, Predictive
+from metail2.kernels.prediction import PREDICTION, SIMULATED, Predictive
 from metail2.kernels.tau2 import Tau2Estimate
 from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 from metail2.kernels.wls import WeightedFit
 from metail2.models.base import COMPANION_COLUMNS, PooledResult, check_level, likelihood_columns, study_table
 from metail2.models.design import Design
+from metail2.models.doubts import check_kenward_roger, doubts, unequal, weak_degrees
 from metail2.results import GLANCE_COLUMNS, STATUS, HeterogeneityInterval
 from metail2.wording import number
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
-ROUNDING = 1e-9
-"""With 2 studies and τ² > 0 the Hartung–Knapp factor is 1 but for rounding."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,7 +104,9 @@ class RandomEffectsResult(PooledResult):
             return "one_study"
         return "zero_se" if bool((self.wald.se == 0).any()) else "ok"
 
-    def prediction_interval(self, level: float = 0.95, method: str | None = None) -> tuple[float, float]:
+    def prediction_interval(
+        self, level: float = 0.95, method: str | None = None, *, draws: int | None = None, seed: int | None = None
+    ) -> tuple[float, float]:
         """Return where the true effect of a new study would lie, (lower, upper) on the pooled scale.
 
         Parameters
@@ -115,24 +116,34 @@ class RandomEffectsResult(PooledResult):
         method : str, optional
             A code of `PREDICTION`. By default ``"hk"`` with a Hartung–Knapp test, else ``"t_k1"``, and NaN with a
             warning where `glance` has none (fewer than 3 studies, common effect).
+        draws, seed : int, optional
+            Of ``"nagashima"``, which simulates: 25,000 draws from a fixed seed by default, so that the same data give
+            the same interval.
+
+        Raises
+        ------
+        ModelError
+            If the model has moderators, there is one study, the method is not defined for the model, or `draws` and
+            `seed` are given to a method that does not simulate.
         """
         check_level(level)
         if method is None and self._no_prediction():
             warnings.warn(f"No prediction interval: {self._no_prediction()}.", MetailWarning, stacklevel=2)
             return NAN, NAN
-        lower, upper = self._predictive(method).interval(level)
+        lower, upper = self._predictive(method, draws, seed).interval(level)
         return float(lower), float(upper)
 
-    def probability_above(self, threshold: float, method: str | None = None) -> float:
+    def probability_above(
+        self, threshold: float, method: str | None = None, *, draws: int | None = None, seed: int | None = None
+    ) -> float:
         """Return the probability that the true effect of a new study lies above a threshold.
 
         Parameters
         ----------
         threshold : float
             On the pooled scale (a risk ratio of 0.8 is log 0.8).
-        method : str, optional
-            A code of `PREDICTION`; the default is that of `prediction_interval`, and NaN with a warning where there is
-            none.
+        method, draws, seed
+            As in `prediction_interval`; NaN with a warning where there is no default.
 
         Raises
         ------
@@ -144,14 +155,24 @@ class RandomEffectsResult(PooledResult):
         if method is None and self._no_prediction():
             warnings.warn(f"No predictive distribution: {self._no_prediction()}.", MetailWarning, stacklevel=2)
             return NAN
-        return float(self._predictive(method).above(threshold))
+        return float(self._predictive(method, draws, seed).above(threshold))
 
-    def _predictive(self, method: str | None) -> Predictive:
+    def _predictive(self, method: str | None, draws: int | None, seed: int | None) -> Predictive:
         self._only(self.wald.estimate, "estimate")
-        rule = PREDICTION[method or self._prediction_method()]
+        name = method or self._prediction_method()
+        rule, options = PREDICTION[name], {"draws": draws, "seed": seed}
+        given = {option: value for option, value in options.items() if value is not None}
+        if given and name not in SIMULATED:
+            raise ModelError(f"draws and seed belong to method='nagashima'; {name!r} does not simulate.")
+        if draws is not None and draws < 1:
+            raise ModelError(f"draws is {draws}; give a number of simulated effects, e.g. 25000.")
         if self.k < 2:
             raise ModelError("One study says nothing about other studies, so there is no prediction interval.")
-        return rule(self.fitted, self.reference)
+        if name in ("kr", "kr_pr"):
+            check_kenward_roger(self.spec)
+        if name in SIMULATED and self.spec.weights is not None:
+            raise ModelError("Nagashima's interval has weights of its own; fit the model without the user's weights.")
+        return rule(self.fitted, self.reference, **given)
 
     def _prediction_method(self) -> str:
         return "t_k1" if self.spec.test in ("z", "t") else "kr" if self.spec.test == "kenward_roger" else "hk"
@@ -254,18 +275,9 @@ class RandomEffectsResult(PooledResult):
         """
         if self.terms != ("intercept",) or self.k < 2 or self.spec.test != "knapp_hartung":
             return super().companions()
-        rows = [self._companion(test, reason) for test, reason in self._doubts()]
+        found = doubts(self.fitted, self.reference, self.spec.level)
+        rows = [self._companion(test, reason) for test, reason in found.items()]
         return pd.DataFrame(rows, columns=list(COMPANION_COLUMNS))
-
-    def _doubts(self) -> list[tuple[str, str]]:
-        doubts = []
-        if self.k == 2:
-            doubts.append(("z", "with 2 studies the Hartung–Knapp interval rests on 1 degree of freedom"))
-        elif self.tau2 == 0:
-            doubts.append(("z", f"τ² is {'0 by assumption' if self.spec.tau2 == 'CE' else 'estimated as 0'}"))
-        if self.reference.factor < 1 - ROUNDING:
-            doubts.append(("knapp_hartung_adhoc", "the Hartung–Knapp standard error is smaller than the one behind z"))
-        return doubts
 
     def _companion(self, test: str, reason: str) -> tuple[object, ...]:
         level = self.spec.level
@@ -378,6 +390,12 @@ class RandomEffectsResult(PooledResult):
                 "τ² is estimated as 0, so the prediction interval allows for no difference between true effects; "
                 f"{agrees.rstrip('.')}"
             )
+        if self.k > 1 and self.spec.test.startswith("knapp_hartung") and self.terms == ("intercept",):
+            reasons.append(unequal(self.fitted))
+        if self.spec.test == "kenward_roger" and self.k > 1:
+            reasons.append(weak_degrees(self.reference))
         if int(self.tau2_estimate.maxima) > 1:
-            reasons.append("the likelihood has more than one maximum; the highest is reported (profile_tau2 shows the fit at each)")
-        return "; ".join(reasons)
+            reasons.append(
+                "the likelihood has more than one maximum; the highest is reported (profile_tau2 shows the fit at each)"
+            )
+        return "; ".join(filter(None, reasons))

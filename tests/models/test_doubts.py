@@ -1,0 +1,98 @@
+"""What stands beside a Hartung–Knapp interval of few studies, and why."""
+
+import numpy as np
+import pytest
+
+import metail2 as m2
+from metail2.errors import ModelError
+
+
+def beside(yi, vi, **options):
+    found = m2.pool(yi, vi, **options).companions().set_index("test")
+    return found["reason"].to_dict()
+
+
+def test_two_studies():
+    result = m2.pool([0.1, 0.6], [0.1, 0.1])
+    reasons = beside([0.1, 0.6], [0.1, 0.1])
+    z = m2.pool([0.1, 0.6], [0.1, 0.1], test="z")
+    times = (result.ci_upper - result.ci_lower) / (z.ci_upper - z.ci_lower)
+    assert f"rests on 1 degree of freedom and is {times:.1f} times as wide as this one" in reasons["z"]
+    assert reasons["z"].endswith("contains the intervals of both studies, so pooling tells less than any one")
+
+
+def test_an_interval_that_contains_every_study():
+    yi, vi = [0.0, 0.45, -0.5], [0.01, 0.02, 0.01]
+    result = m2.pool(yi, vi)
+    half = 1.959963984540054 * np.sqrt(vi)
+    assert result.ci_lower < min(yi - half)
+    assert result.ci_upper > max(yi + half)
+    assert beside(yi, vi) == {
+        "z": "the Hartung–Knapp interval contains the intervals of all 3 studies, so pooling tells less than any one"
+    }
+    assert "z" not in beside([*yi, *yi], [*vi, *vi])  # six studies know more than one
+
+
+def test_an_interval_narrower_than_z():
+    reasons = beside([0.30, 0.31, 0.29, 0.30, 0.32], [0.1] * 5)
+    assert reasons == {
+        "z": "τ² is estimated as 0",
+        "knapp_hartung_adhoc": "the Hartung–Knapp standard error is smaller than the one behind z, and so is the "
+        "interval: the effects agree better than sampling error alone would let them",
+    }
+
+
+def test_few_studies_of_unequal_size_are_named_in_the_reason():
+    yi, vi = [0.3, -0.4, 0.9], [0.1, 0.2, 0.01]
+    assert "20 times as precise as the smallest" in m2.pool(yi, vi).glance()["status_reason"].iloc[0]
+    assert "times as precise" not in m2.pool(yi, vi, test="z").glance()["status_reason"].iloc[0]
+    assert "times as precise" not in m2.pool(yi * 2, vi * 2).glance()["status_reason"].iloc[0]  # six studies
+
+
+def test_kenward_roger_is_refused_where_it_is_not_derived():
+    for options in ({"tau2": "DL"}, {"weights": [1, 2, 3]}):
+        with pytest.raises(ModelError, match="Kenward–Roger is derived for τ² by REML"):
+            m2.pool([0.1, 0.2, 0.5], [0.1, 0.1, 0.1], test="kenward_roger", **options)
+        with pytest.raises(ModelError, match="Kenward–Roger is derived for τ² by REML"):
+            m2.pool([0.1, 0.2, 0.5], [0.1, 0.1, 0.1], **options).prediction_interval(method="kr")
+    with pytest.raises(ModelError, match="IQWiG's rule is for one pooled effect"):
+        m2.RandomEffects(test="iqwig", moderators="x")
+
+
+def test_kenward_roger_says_when_its_interval_says_little():
+    result = m2.pool([0.3, -0.4, 0.35], [0.5, 0.4, 1e-3], test="kenward_roger")
+    assert (
+        "Kenward–Roger has 5.10e−05 degrees of freedom: its interval says little"
+        in result.glance()["status_reason"].iloc[0]
+    )
+
+
+def test_options_of_the_simulated_interval():
+    result = m2.pool([0.1, 0.9, 0.4, -0.2], [0.1, 0.2, 0.1, 0.3])
+    default = result.prediction_interval(method="nagashima")
+    assert default == result.prediction_interval(method="nagashima")
+    other = result.prediction_interval(method="nagashima", draws=2000, seed=1)
+    assert other != default
+    assert other == pytest.approx(default, abs=0.5)
+    assert result.probability_above(other[0], "nagashima", draws=2000, seed=1) == pytest.approx(0.975, abs=1e-3)
+    with pytest.raises(ModelError, match="'hk' does not simulate"):
+        result.prediction_interval(draws=10)
+    with pytest.raises(ModelError, match="draws is 0"):
+        result.prediction_interval(method="nagashima", draws=0)
+    with pytest.raises(ModelError, match="weights of its own"):
+        m2.pool([0.1, 0.2, 0.5], [0.1] * 3, weights=[1, 2, 3]).prediction_interval(method="nagashima")
+
+
+def test_probability_above_a_threshold():
+    result = m2.pool([0.1, 0.9, 0.4, -0.2], [0.1, 0.2, 0.1, 0.3])
+    lower, upper = result.prediction_interval()
+    assert (result.probability_above(lower), result.probability_above(upper)) == pytest.approx(
+        (0.975, 0.025), rel=1e-10
+    )
+    assert result.probability_above(result.estimate) == pytest.approx(0.5)
+    with pytest.raises(ModelError, match="threshold is nan"):
+        result.probability_above(float("nan"))
+    with pytest.warns(m2.MetailWarning, match="needs at least 3 studies"):
+        assert np.isnan(m2.pool([0.1, 0.2], [0.1, 0.1]).probability_above(0))
+    with pytest.raises(ModelError, match="One study says nothing about other studies"):
+        m2.pool([0.1], [0.1]).prediction_interval(method="normal")

@@ -18,7 +18,7 @@ def test_two_studies():
     z = m2.pool([0.1, 0.6], [0.1, 0.1], test="z")
     times = (result.ci_upper - result.ci_lower) / (z.ci_upper - z.ci_lower)
     assert f"rests on 1 degree of freedom and is {times:.1f} times as wide as this one" in reasons["z"]
-    assert reasons["z"].endswith("contains the intervals of both studies, so pooling tells less than any one")
+    assert reasons["z"].endswith("contains the intervals of both studies, so it says little about the mean")
 
 
 def test_an_interval_that_contains_every_study():
@@ -28,7 +28,7 @@ def test_an_interval_that_contains_every_study():
     assert result.ci_lower < min(yi - half)
     assert result.ci_upper > max(yi + half)
     assert beside(yi, vi) == {
-        "z": "the Hartung–Knapp interval contains the intervals of all 3 studies, so pooling tells less than any one"
+        "z": "the Hartung–Knapp interval contains the intervals of all 3 studies, so it says little about the mean"
     }
     assert "z" not in beside([*yi, *yi], [*vi, *vi])  # six studies know more than one
 

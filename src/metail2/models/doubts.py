@@ -55,7 +55,7 @@ def _about_width(fitted: Fitted, reference: Reference, level: float) -> list[str
     if _contains_all(fitted, reference, level):
         every = "both studies" if k == 2 else f"all {k} studies"
         reasons.append(
-            f"the Hartung–Knapp interval contains the intervals of {every}, so pooling tells less than any one"
+            f"the Hartung–Knapp interval contains the intervals of {every}, so it says little about the mean"
         )
     return reasons
 

@@ -173,7 +173,9 @@ def _doubts(glance: pd.Series, undefined: bool) -> str:
     """What the model says of itself that a reader of the table must know."""
     said = str(glance["status_reason"]).split("; ")
     return "; ".join(
-        said if undefined else [part for part in said if part.startswith(("τ² is estimated", "the likeli"))]
+        said
+        if undefined
+        else [part for part in said if part.startswith(("τ² is estimated", "the likeli", "the largest study"))]
     )
 
 

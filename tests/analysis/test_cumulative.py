@@ -72,6 +72,15 @@ def test_order_by_a_column_with_ties_in_the_order_given():
     np.testing.assert_allclose(table.loc[2, FIGURES + SPREAD].astype(float), figures(refit), rtol=1e-9)
 
 
+def test_ties_among_many_studies_keep_the_order_given():
+    k = 60
+    effects = m2.EffectSizes.from_arrays(
+        np.linspace(0, 1, k), np.full(k, 0.1), study=range(k), moderators={"half": [i % 2 for i in range(k)]}
+    )
+    table = cumulative(m2.pool(effects, tau2="CE"), order="half")
+    assert table["study"].tolist() == [str(i) for i in [*range(0, k, 2), *range(1, k, 2)]]
+
+
 def test_order_by_positions():
     table = cumulative(m2.pool(EFFECTS), order=np.array([6, 5, 4, 3, 2, 1, 0]))
     assert table["study"].tolist() == list("gfedcba")

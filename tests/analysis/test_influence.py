@@ -100,6 +100,15 @@ def test_effects_that_agree():
     assert by_hartung_knapp["note"].str.contains("all effects agree exactly").all()
 
 
+@pytest.mark.parametrize("test", ["z", "knapp_hartung"])
+def test_a_regression_that_fits_exactly_leaves_no_rounding(test):
+    effects = m2.EffectSizes.from_arrays([0.4] * 5, [0.1, 0.2, 0.1, 0.3, 0.2], moderators={"x": [1.0, 2, 3, 4, 6]})
+    result = m2.pool(effects, moderators="x", test=test)
+    figures = influence(result)[["rstudent", "dffits", "cooks_distance", "dfbeta_intercept", "dfbeta_x"]]
+    assert figures.isna().all(axis=None) if test == "knapp_hartung" else (figures == 0).all(axis=None)
+    assert not np.isinf(baujat(result)["influence"]).any()
+
+
 def test_one_study_apart_from_others_that_agree():
     table = influence(m2.pool([0.3, 0.3, 0.3, 2.0], [0.1, 0.2, 0.3, 0.4]))
     assert np.isinf(table["rstudent"][3])

@@ -1,12 +1,14 @@
 """Influence measures beside dense matrices and the regression diagnostics of statsmodels."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 import statsmodels.api as sm
 
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.fitted import fit_random_effects
-from metail2.kernels.influence import influence_measures, influential, own_fit, residuals_and_errors
+from metail2.kernels.influence import Influence, influence_measures, influential, own_fit, residuals_and_errors
 from metail2.kernels.leave_one_out import without_each
 
 RNG = np.random.default_rng(3)
@@ -79,7 +81,9 @@ def test_the_error_of_a_dominating_study_keeps_its_digits():
     vi = np.array([1e-14, 1.0, 2.0])
     fitted = fit_random_effects(np.array([0.3, 0.5, 0.1]), vi, np.ones((3, 1)), "CE")
     w = 1 / vi
-    assert residuals_and_errors(fitted)[1][0] == pytest.approx(np.sqrt(vi[0] * (w[1] + w[2]) / w.sum()), rel=1e-14)
+    assert residuals_and_errors(fitted)[1][0] == pytest.approx(
+        np.sqrt(vi[0] * (w[1] + w[2]) / w.sum()), rel=1e-14, abs=0
+    )
 
 
 def test_a_large_variance_ratio_does_not_cancel_in_dfbetas():
@@ -90,15 +94,19 @@ def test_a_large_variance_ratio_does_not_cancel_in_dfbetas():
     assert found.dfbetas[0, 0] == pytest.approx(change * np.sqrt((1 / vi).sum()), rel=1e-12)
 
 
-def test_the_rules_of_thumb():
-    fitted, _, found = measured("CE", "z", 1)
-    hat = own_fit(fitted).leverage()
-    expected = [
-        abs(found.dffits[i]) > 3 * np.sqrt(1 / 9)
-        or found.cooks_distance[i] > 0.45493642311957  # the median of χ² with 1 df
-        or hat[i] > 0.3
-        or abs(found.dfbetas[i, 0]) > 1
-        for i in range(K)
-    ]
-    assert influential(found, hat, 1).tolist() == expected
-    assert 0 < sum(expected) < K
+@pytest.mark.parametrize("p", [1, 3])
+@pytest.mark.parametrize(("above", "expected"), [(0.999, False), (1.001, True)])
+@pytest.mark.parametrize("rule", ["dffits", "cooks_distance", "hat", "dfbetas"])
+def test_each_rule_of_thumb_alone(rule, above, expected, p):
+    zero, hat = np.zeros(K), np.zeros(K)
+    values = dict.fromkeys((field.name for field in fields(Influence)), zero) | {"dfbetas": np.zeros((K, p))}
+    medians = {1: 0.454936423119573, 3: 2.36597388437534}  # of χ² with p degrees of freedom
+    limit = {"dffits": -3 * np.sqrt(p / (K - p)), "cooks_distance": medians[p], "hat": 3 * p / K, "dfbetas": -1}[rule]
+    reached = np.zeros((K, p)) if rule == "dfbetas" else np.zeros(K)
+    reached[4] = above * limit
+    if rule == "hat":
+        hat = reached
+    else:
+        values[rule] = reached
+    flags = influential(Influence(**values), hat, p)
+    assert flags.tolist() == [i == 4 and expected for i in range(K)]

@@ -146,15 +146,17 @@ WRONG_USE = {
     "--measure GEN --column yi": "--column is 'yi'; write NAME=COLUMN with a NAME of: yi, vi, sei, "
     "estimate, se, ci_lower, ci_upper, level, t, p.",
     "--measure RR --column n1=a --column n1=b": "--column n1 is given twice; give it once.",
-    "--measure RR --tau2 REM": "Unknown τ² estimator 'REM'. Did you mean 'REML'? Choose from: CE, DL, HE, HS, HSk, SJ, "
+    "--measure RR --tau2 REM": "Unknown τ² estimator 'REM'. Did you mean 'REML'? Choose from: CE, DL, HE, GENQ, GENQM, HS, HSk, SJ, "
     "ML, REML, EB, PM, PMM.",
-    "--measure RR --test hk": "Unknown test 'hk'. Choose from: z, t, knapp_hartung, knapp_hartung_adhoc.",
+    "--measure RR --test hk": "Unknown test 'hk'. Choose from: z, t, knapp_hartung, knapp_hartung_adhoc, iqwig, "
+    "kenward_roger.",
     "--measure RR --to twice": "Unknown rule for zero cells 'twice'. Choose from: only0, all, if0all, none.",
     "--measure RR --transform expo": "Unknown display transform 'expo'. Did you mean 'exp'? Choose from: identity, "
     "exp, antilog, percent_change, percent_reduction, percent, logistic, normal_cdf, sine_squared, square, tanh, "
     "one_minus_cube, one_minus_exp.",
-    "--measure RR --model mh": "Unknown model 'mh'. Choose from: random_effects, mantel_haenszel, peto.",
-    "--measure RR --model peto": "Unknown measure of --model peto 'RR'. Choose from: PETO.",
+    "--measure RR --model mh": "Unknown model 'mh'. Choose from: random_effects, mantel_haenszel, peto, mixed_counts, "
+    "beta_binomial.",
+    "--measure RR --model peto": "Unknown measure of --model peto 'RR'. Did you mean 'HR'? Choose from: PETO, HR.",
     "--measure SMD --model mantel_haenszel": "Unknown Mantel–Haenszel measure 'SMD'. Choose from: OR, RR, RD, "
     "IRR, IRD.",
     "--measure RR --model mantel_haenszel --tau2 DL": "--tau2 has no meaning with --model mantel_haenszel; leave "

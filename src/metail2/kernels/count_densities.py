@@ -22,7 +22,7 @@ from scipy.special import gammaln
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-BLOCK = 1_000_000
+BLOCK = 200_000
 """Largest number of elements in one array over the support of the hypergeometric distributions."""
 LARGEST = 600.0
 """Logarithm of an expected count that overflows soon."""

@@ -20,6 +20,7 @@ ARRIVED = 1e-10
 """Distance from the maximum, in standard errors, at which Newton ends."""
 QUADRATIC = 1e-4
 """Distance below which each step must at least halve what is left; what does not shrink there is rounding."""
+HALVINGS = 40
 LONGEST = 5.0
 """Largest change of a coefficient in one step."""
 ROUNDING = 1e-11
@@ -77,12 +78,12 @@ def ascend(model: CountModel, start: Point, points: int, free: Flags) -> Ascent:
         if left <= ARRIVED or (before < QUADRATIC and left > before / 2):
             break
         steps += 1
-        found = _climb(model, at, move, points)
+        found, uncut = _climb(model, at, move, points)
         if found is None:
             break
         promised, gained, noise = 0.5 * left**2, found.value - at.value, 10 * ROUNDING * (1 + abs(at.value))
         at = found
-        if promised > noise and gained < 0.05 * promised:  # the rule is too coarse for derivatives to fit the values
+        if uncut and promised > noise and gained < 0.05 * promised:  # the rule is too coarse to have derivatives
             break
     return Ascent(at, steps, left)
 
@@ -107,16 +108,20 @@ def _newton(at: Marginal, free: Flags) -> _Move:
     return _Move(shared, own_gain, float(np.sqrt(max(0.0, shared[free] @ score + alone))))
 
 
-def _climb(model: CountModel, at: Marginal, move: _Move, points: int) -> Marginal | None:
-    """Take the step, or the half, quarter … of it that does not lower the likelihood; None if none does."""
+def _climb(model: CountModel, at: Marginal, move: _Move, points: int) -> tuple[Marginal | None, bool]:
+    """Take the step, or the half, quarter … of it that does not lower the likelihood; None if none does.
+
+    A standard deviation shrinks at most to a tenth, so that none becomes negative; the second value is False where
+    that cut the step.
+    """
     point, p, floor = at.point, model.coefficients, at.value - ROUNDING * (1 + abs(at.value))
     largest = max(np.abs(move.shared).max(initial=0.0), np.abs(move.own).max(initial=0.0))
     share = min(1.0, LONGEST / largest) if largest > 0 else 1.0
-    for _ in range(40):
-        shared = point.shared + share * move.shared
-        shared[p:] = np.abs(shared[p:])  # the likelihood is even in a standard deviation
+    for _ in range(HALVINGS):
+        wanted = point.shared + share * move.shared
+        shared = np.concatenate([wanted[:p], np.maximum(wanted[p:], point.shared[p:] / 10)])
         found = marginal(model, Point(shared, point.own + share * move.own, point.modes), points)
         if found.value >= floor:
-            return found
+            return found, bool((shared == wanted).all())
         share /= 2
-    return None
+    return None, False

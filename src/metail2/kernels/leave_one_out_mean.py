@@ -136,7 +136,7 @@ def mean_without_each(yi: Floats, vi: Floats, *, restricted: bool) -> MeanDeleti
     most, df = int(np.argmin(vi)), len(vi) - 2
     problem = _Problem(yi - yi[most], vi, most, restricted)
     common = problem.sums(np.zeros(1))
-    tau2, sums = _highest(problem)
+    tau2, sums = _highest(problem, common)
     found = MeanDeletions(
         tau2, yi[most] + sums.mean(), 1 / sums.total, sums.q() / df, common.q()[0], df / common.trace(True)[0]
     )
@@ -155,14 +155,14 @@ def _with_most_precise(found: MeanDeletions, yi: Floats, vi: Floats, most: int, 
     return found
 
 
-def _highest(problem: _Problem) -> tuple[Floats, _Sums]:
-    """The highest maximum of every lane, with the sums there."""
+def _highest(problem: _Problem, common: _Sums) -> tuple[Floats, _Sums]:
+    """The highest maximum of every lane, with the sums there; `common` holds those at τ² = 0."""
     grid, k = _grid(problem), len(problem.vi)
     rows = max(1, BLOCK // (8 * k))
-    blocks = [problem.sums(grid[i : i + rows]) for i in range(0, len(grid), rows)]
-    excess = np.concatenate([sums.excess(problem.restricted) for sums in blocks])
-    tau2, best = np.zeros(k), blocks[0].rest[:, 0]
-    height = np.where(excess[0] > 0, -np.inf, blocks[0].height(problem.restricted)[0])
+    scan = (problem.sums(grid[i : i + rows]) for i in range(0, len(grid), rows))
+    excess = np.concatenate([sums.excess(problem.restricted) for sums in scan])
+    tau2, best = np.zeros(k), common.rest[:, 0].copy()
+    height = np.where(excess[0] > 0, -np.inf, common.height(problem.restricted)[0])
     for cell in np.flatnonzero(_falls(excess).any(axis=1)):
         for lanes, root, sums in _maxima(problem, grid[cell], grid[cell + 1]):
             value = sums.height(problem.restricted)
@@ -193,6 +193,7 @@ def _grid(problem: _Problem) -> Floats:
 def _maxima(problem: _Problem, low: float, high: float) -> Iterator[tuple[Integers, Floats, _Sums]]:
     """Yield lanes with a maximum between two grid points, where it is, and the sums there."""
     nodes = low + (high - low) * np.sin(np.linspace(0, np.pi / 2, NODES)) ** 2
+    nodes[-1] = high  # to the last bit, or a root there would fall between two cells
     sums = problem.sums(nodes)
     excess = sums.excess(problem.restricted)
     falls = _falls(excess)

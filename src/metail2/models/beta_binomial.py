@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from metail2.models.base import PooledResult, check_level, likelihood_columns, s
 from metail2.models.count_arms import arms, check_whole, corrected_note
 from metail2.models.tables import counted, effects_from_counts
 from metail2.registry import Registry
-from metail2.results import GLANCE_COLUMNS
+from metail2.results import GLANCE_COLUMNS, STATUS
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
@@ -152,15 +152,26 @@ class BetaBinomialResult(PooledResult):
         return int(self.whole.sum())
 
     @property
+    def status(self) -> str:
+        """``"ok"`` or a code of `results.STATUS`."""
+        return "undefined" if self.reason else "one_study" if self.k == 1 else "ok"
+
+    @property
     def rho(self) -> float:
         """Correlation of two patients' events in one arm of one study."""
         return self.likelihood.rho if self.likelihood is not None and not self.reason else NAN
 
     def studies(self) -> pd.DataFrame:
-        """Return one row a study; `yi`, `vi` and interval are the inverse-variance effect's; there are no weights."""
-        k, state = len(self.effects), np.where(self.whole, "used", "missing").astype(object)
+        """Return one row a study, without weights.
+
+        `yi`, `vi` and the interval are the inverse-variance effect's, with 0.5 added where a cell is 0; a difference is
+        that of the raw counts.
+        """
+        shown, state = self.effects, np.where(self.whole, "used", "missing").astype(object)
+        if shown.measure == "RD":
+            shown = replace(shown, yi=effects_from_counts(shown, "RD", add=0).yi)
         fitted = np.where(self.whole, self.wald.estimate[0], NAN)
-        return study_table(self.effects, self.spec.level, np.full(k, NAN), fitted, state)
+        return study_table(shown, self.spec.level, np.full(len(shown), NAN), fitted, state)
 
     def glance(self) -> pd.DataFrame:
         """Return one row: `results.GLANCE_COLUMNS`, then `OWN_COLUMNS`.
@@ -172,7 +183,7 @@ class BetaBinomialResult(PooledResult):
         values: dict[str, Any] = dict.fromkeys((*GLANCE_COLUMNS, *OWN_COLUMNS), NAN)
         values |= {
             "k": self.k, "p": 1, "measure": self.effects.measure, "method": "BB", "test": "z", "pi_method": "",
-            "status": "undefined" if self.reason else "ok", "status_reason": self._reasons(), "level": self.spec.level,
+            "status": self.status, "status_reason": self._reasons(), "level": self.spec.level,
         }  # fmt: skip
         return pd.DataFrame([values | self._likelihood_row()])
 
@@ -191,7 +202,7 @@ class BetaBinomialResult(PooledResult):
 
     def _reasons(self) -> str:
         """Why what is NaN in `glance` is NaN, and what else a reader must know."""
-        reasons = [self.reason, NO_TAU2]
+        reasons = [self.reason, STATUS["one_study"] if self.status == "one_study" else "", NO_TAU2]
         if self.likelihood is not None and not self.reason:
             boundary = "ρ is estimated as 0, so it has no standard error and arms are pooled as if of one study"
             reasons += [boundary if self.rho == 0 else "", corrected_note(self.effects, self.whole)]

@@ -47,4 +47,5 @@ def corrected_note(effects: EffectSizes, used: NDArray[np.bool_]) -> str:
     names = [effects.study[i] for i in np.flatnonzero(zero & used & effects.complete)]
     if not names:
         return ""
-    return f"the effect and interval shown for {some(names)} use 0.5 added to every cell; the likelihood does not"
+    what, verb = ("interval", "uses") if effects.measure == "RD" else ("effect and interval", "use")
+    return f"the {what} shown for {some(names)} {verb} 0.5 added to every cell; the likelihood does not"

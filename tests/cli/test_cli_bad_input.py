@@ -146,8 +146,8 @@ WRONG_USE = {
     "--measure GEN --column yi": "--column is 'yi'; write NAME=COLUMN with a NAME of: yi, vi, sei, "
     "estimate, se, ci_lower, ci_upper, level, t, p.",
     "--measure RR --column n1=a --column n1=b": "--column n1 is given twice; give it once.",
-    "--measure RR --tau2 REM": "Unknown τ² estimator 'REM'. Did you mean 'REML'? Choose from: CE, DL, HE, GENQ, GENQM, HS, HSk, SJ, "
-    "ML, REML, EB, PM, PMM.",
+    "--measure RR --tau2 REM": "Unknown τ² estimator 'REM'. Did you mean 'REML'? Choose from: CE, DL, HE, GENQ, "
+    "GENQM, HS, HSk, SJ, ML, REML, EB, PM, PMM.",
     "--measure RR --test hk": "Unknown test 'hk'. Choose from: z, t, knapp_hartung, knapp_hartung_adhoc, iqwig, "
     "kenward_roger.",
     "--measure RR --to twice": "Unknown rule for zero cells 'twice'. Choose from: only0, all, if0all, none.",

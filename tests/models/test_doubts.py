@@ -44,7 +44,7 @@ def test_an_interval_narrower_than_z():
 
 def test_few_studies_of_unequal_size_are_named_in_the_reason():
     yi, vi = [0.3, -0.4, 0.9], [0.1, 0.2, 0.01]
-    assert "20 times as precise as the smallest" in m2.pool(yi, vi).glance()["status_reason"].iloc[0]
+    assert "10 times as precise as the median one" in m2.pool(yi, vi).glance()["status_reason"].iloc[0]
     assert "times as precise" not in m2.pool(yi, vi, test="z").glance()["status_reason"].iloc[0]
     assert "times as precise" not in m2.pool(yi * 2, vi * 2).glance()["status_reason"].iloc[0]  # six studies
 

@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 ROUNDING = 1e-9
 """With 2 studies and τ² > 0 the Hartung–Knapp factor is 1 but for rounding."""
 UNEQUAL, FEW = 10.0, 5
-"""A ratio of variances and a number of studies at which Hartung–Knapp intervals hold too little; docs/coverage.md."""
+"""Median by smallest variance, and a number of studies, at which Hartung–Knapp holds too little; docs/coverage.md."""
 
 
 def doubts(fitted: Fitted, reference: Reference, level: float) -> dict[str, str]:
@@ -95,11 +95,11 @@ def weak_degrees(reference: Reference) -> str:
 
 
 def unequal(fitted: Fitted) -> str:
-    """Say that few studies differ so much in precision that Hartung–Knapp intervals hold less than their level."""
-    times = float(fitted.vi.max() / fitted.vi.min())
+    """Say that one of few studies is so precise that Hartung–Knapp intervals hold less than their level."""
+    times = float(np.median(fitted.vi) / fitted.vi.min())
     if not 2 < fitted.k <= FEW or times < UNEQUAL:
         return ""
     return (
-        f"the largest study is {times:,.0f} times as precise as the smallest, and with {fitted.k} studies so unequal "
+        f"the largest study is {times:,.0f} times as precise as the median one, and with {fitted.k} studies so unequal "
         "Hartung–Knapp intervals hold the truth less often than they say"
     )

@@ -21,7 +21,9 @@ Floats = NDArray[np.float64]
 GRID_STEP = 0.5
 """Spacing of the grid in log(1 + τ²/min v)."""
 BLOCK = 2_000_000
-"""Largest number of elements in one array of the scan."""
+"""Largest number of elements in one array, which bounds the memory."""
+SCAN_BLOCK = 32_768
+"""The same for the scan, whose arrays are passed over many times and are faster within the processor's cache."""
 MAX_STEPS = 100
 STEP = 1e-10
 """Relative step at which Newton ends; as it converges quadratically, the error is then far below."""
@@ -185,8 +187,8 @@ def _grid(fit: Fitter, y: Floats, v: Floats, df: int) -> Floats:
 
 
 def _scan(profile: Profile, fit: Fitter, y: Floats, v: Floats, grid: Floats) -> Floats:
-    """Excess at every grid point, shape (points, lanes), in blocks that bound the memory."""
-    rows = max(1, BLOCK // y.size)
+    """Excess at every grid point, shape (points, lanes), in blocks of grid points."""
+    rows = max(1, SCAN_BLOCK // y.size)
     blocks = [profile.excess(fit(y, 1 / (v + grid[i : i + rows, :, None]))) for i in range(0, len(grid), rows)]
     return np.concatenate(blocks)
 

@@ -140,16 +140,16 @@ class _Profile:
 
 
 def _scan(model: CountModel, common: CountFit) -> list[_Profile]:
-    """Profile the likelihood from τ = 0 in steps that begin at half the standard error of the effect without τ.
+    """Profile the likelihood from τ = 0 in steps that begin at half the standard error of the best known effect.
 
     Features of the profile are not finer than that.
     """
-    points, last = SCAN_POINTS[model.dimensions], model.coefficients - 1
-    point = common.at.point
+    points, point, rows = SCAN_POINTS[model.dimensions], common.at.point, model.effect_rows
     modes = np.column_stack([point.modes, np.zeros(model.k)])
     at = marginal(model, Point(np.append(point.shared, 0.0), point.own, modes), points)
     scan = [_Profile(0.0, Ascent(at, 0, 0.0))]
-    tau = 0.5 * float(np.sqrt(common.covariance[last, last]))
+    covariance = common.covariance[: model.coefficients, : model.coefficients]
+    tau = 0.5 * float(np.sqrt(np.einsum("kp,pq,kq->k", rows, covariance, rows).min()))
     while tau < FAR * FACTOR:
         scan.append(_profile(model, scan[-1].ascent.at.point, tau))
         tau *= FACTOR

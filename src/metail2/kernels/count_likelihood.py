@@ -73,6 +73,11 @@ class CountModel:
         """Number of random effects, d."""
         return int(self.z.shape[-1])
 
+    @property
+    def effect_rows(self) -> Floats:
+        """What each shared coefficient adds to the effect of a study, shape (k, p): of two arms, their difference."""
+        return np.asarray(self.x[:, 0] - self.x[:, 1] if self.x.shape[1] == 2 else self.x[:, 0])
+
     @cached_property
     def common(self) -> CountModel:
         """The model without its last random effect, τ: one effect common to all studies."""

@@ -25,6 +25,7 @@ from metail2.kernels.count_models import (
 from metail2.kernels.inference import wald
 from metail2.models.base import check_level
 from metail2.models.count_arms import arms, check_whole
+from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.models.mixed_counts_result import Fits, MixedCountsResult
 from metail2.models.tables import counted, effects_from_counts
 from metail2.registry import Registry
@@ -32,8 +33,8 @@ from metail2.registry import Registry
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-Build = Callable[[Floats, Floats, Floats], CountModel]
-"""``(events, patients or time, coding) → model``; the first two of shape (k, arms), the coding of shape (arms,)."""
+Build = Callable[[Floats, Floats, Floats, Floats], CountModel]
+"""``(events, patients or time, design of the effect, coding) → model``; shapes (k, arms) twice, (k, p), (arms,)."""
 
 ESTIMATED: Registry[bool] = Registry("estimator of τ² for counts")
 """Whether τ² is estimated (by maximum likelihood), or 0 by assumption (a common effect)."""
@@ -78,47 +79,47 @@ def _likelihood(
 
 
 @_likelihood("OR", "UM.FS", coded=True)
-def _binomial_fixed(events: Floats, n: Floats, coding: Floats) -> CountModel:
-    return fixed_intercepts(Binomial(events, n), np.zeros(n.shape), coding)
+def _binomial_fixed(events: Floats, n: Floats, x: Floats, coding: Floats) -> CountModel:
+    return fixed_intercepts(Binomial(events, n), np.zeros(n.shape), coding, x)
 
 
 @_likelihood("OR", "UM.RS", coded=True, every_study=True)
-def _binomial_random(events: Floats, n: Floats, coding: Floats) -> CountModel:
-    return random_intercepts(Binomial(events, n), np.zeros(n.shape), coding)
+def _binomial_random(events: Floats, n: Floats, x: Floats, coding: Floats) -> CountModel:
+    return random_intercepts(Binomial(events, n), np.zeros(n.shape), coding, x)
 
 
 @_likelihood("OR", "CM.EL")
-def _exact_conditional(events: Floats, n: Floats, coding: Floats) -> CountModel:
+def _exact_conditional(events: Floats, n: Floats, x: Floats, coding: Floats) -> CountModel:
     total = events.sum(1, keepdims=True)
     density = NoncentralHypergeometric(events[:, :1], n[:, :1], n[:, 1:], total)
-    return one_cell(density, np.zeros(total.shape))
+    return one_cell(density, np.zeros(total.shape), x)
 
 
 @_likelihood("IRR", "UM.FS", coded=True)
-def _poisson_fixed(events: Floats, time: Floats, coding: Floats) -> CountModel:
-    return fixed_intercepts(Poisson(events), np.log(time), coding)
+def _poisson_fixed(events: Floats, time: Floats, x: Floats, coding: Floats) -> CountModel:
+    return fixed_intercepts(Poisson(events), np.log(time), coding, x)
 
 
 @_likelihood("IRR", "UM.RS", coded=True, every_study=True)
-def _poisson_random(events: Floats, time: Floats, coding: Floats) -> CountModel:
-    return random_intercepts(Poisson(events), np.log(time), coding)
+def _poisson_random(events: Floats, time: Floats, x: Floats, coding: Floats) -> CountModel:
+    return random_intercepts(Poisson(events), np.log(time), coding, x)
 
 
 @_likelihood("OR", "CM.AL")
 @_likelihood("IRR", "CM.EL")
-def _binomial_conditional(events: Floats, size: Floats, coding: Floats) -> CountModel:
+def _binomial_conditional(events: Floats, size: Floats, x: Floats, coding: Floats) -> CountModel:
     total = events.sum(1, keepdims=True)
-    return one_cell(Binomial(events[:, :1], total), np.log(size[:, :1]) - np.log(size[:, 1:]))
+    return one_cell(Binomial(events[:, :1], total), np.log(size[:, :1]) - np.log(size[:, 1:]), x)
 
 
 @_likelihood("PLO", "UM.FS", every_study=True)
-def _binomial_one(events: Floats, n: Floats, coding: Floats) -> CountModel:
-    return one_cell(Binomial(events, n), np.zeros(n.shape))
+def _binomial_one(events: Floats, n: Floats, x: Floats, coding: Floats) -> CountModel:
+    return one_cell(Binomial(events, n), np.zeros(n.shape), x)
 
 
 @_likelihood("IRLN", "UM.FS", every_study=True)
-def _poisson_one(events: Floats, time: Floats, coding: Floats) -> CountModel:
-    return one_cell(Poisson(events), np.log(time))
+def _poisson_one(events: Floats, time: Floats, x: Floats, coding: Floats) -> CountModel:
+    return one_cell(Poisson(events), np.log(time), x)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,9 @@ class MixedCounts:
     level : float
         Confidence level.
     tau2 : {"ML", "CE"}
-        Maximum likelihood, or one effect common to all studies (τ² = 0).
+        Maximum likelihood, or no differences beyond chance and moderators (τ² = 0).
+    moderators : str, optional
+        Right-hand side of a formula over the columns of the data, which then explains the effect.
 
     Notes
     -----
@@ -159,6 +162,7 @@ class MixedCounts:
     coding: str = "half"
     level: float = 0.95
     tau2: str = "ML"
+    moderators: str | None = None
 
     def __post_init__(self) -> None:
         chosen = LIKELIHOODS[self.measure][self.model]
@@ -187,25 +191,37 @@ class MixedCounts:
         Raises
         ------
         EffectSizeError, ModelError
-            If a column is missing or a count impossible or not whole, or no study has all its counts.
+            If a column is missing or a count impossible or not whole, no study has all its counts, or moderators are
+            collinear or too many.
         """
         chosen = LIKELIHOODS[self.measure][self.model]
         effects = effects_from_counts(data, self.measure)
         whole = counted(effects)
         check_whole(effects)
         events, size = arms(effects)
-        says = whole.copy() if chosen.every_study else whole & _informative(self.measure, events, size)
-        used = np.flatnonzero(says)
-        reason = _nothing(self.measure) if not len(used) else ""
-        fits = None
+        says = whole & (chosen.every_study | _informative(self.measure, events, size))
+        design = self._design(effects, says)
+        used = np.flatnonzero(says)[design.complete]
+        fits, reason = None, "" if len(used) else _nothing(self.measure)
         if not reason:
-            model = chosen.build(events[used], size[used], CODINGS[self.coding])
+            model = chosen.build(events[used], size[used], design.x, CODINGS[self.coding])
             reason = _infinite(model, events[used])
             fits = None if reason else _fits(model, ESTIMATED[self.tau2] and len(used) > 1)
             reason = _unbounded(fits.chosen) if fits else reason
-        estimate, variance = fits.effect if fits and not reason else (np.nan, np.nan)
-        coefficients = wald(np.atleast_1d(estimate), np.atleast_1d(variance), np.inf, self.level)
-        return MixedCountsResult(self, effects, ("intercept",), coefficients, whole, used, fits, reason)
+        p = len(design.terms)
+        estimate, covariance = fits.effect(p) if fits and not reason else (np.full(p, np.nan), np.full((p, p), np.nan))
+        coefficients = wald(estimate, np.diagonal(covariance), np.inf, self.level)
+        return MixedCountsResult(
+            self, effects, design.terms, coefficients, design, covariance, says, used, fits, reason
+        )
+
+    def _design(self, effects: EffectSizes, says: Flags) -> Design:
+        if self.moderators is None:
+            return intercept_design(int(says.sum()))
+        labels = tuple(label for label, kept in zip(effects.study, says, strict=True) if kept)
+        design = formula_design(self.moderators, effects.moderators.loc[says], labels)
+        check_rank(design.x, design.terms)
+        return design
 
 
 def _fits(model: CountModel, heterogeneous: bool) -> Fits:
@@ -229,6 +245,8 @@ def _infinite(model: CountModel, events: Floats) -> str:
     if not separated(model):
         return ""
     empty = np.flatnonzero(events.sum(0) == 0)
+    if not len(empty) and (model.effect_rows != model.effect_rows[0]).any():
+        return "a coefficient is infinite, because the moderators separate the studies by their events"
     if not len(empty):
         return "the estimate is infinite, because in every study the events are as unequal as their totals allow"
     arm = "experimental" if empty[0] == 0 else "control"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,10 +15,11 @@ from metail2.kernels.count_fit import STABLE, CountFit
 from metail2.kernels.count_likelihood import CountModel
 from metail2.kernels.count_models import HeterogeneityTests
 from metail2.kernels.heterogeneity import h2_from_tau2, heterogeneity, i2_from_q, i2_from_tau2
-from metail2.kernels.inference import chi2_upper
+from metail2.kernels.inference import chi2_upper, joint_test, wald
 from metail2.kernels.prediction import ScaledT
-from metail2.models.base import PooledResult, likelihood_columns, study_table
+from metail2.models.base import PooledResult, check_level, likelihood_columns, study_table
 from metail2.models.count_arms import corrected_note
+from metail2.models.design import Design
 from metail2.results import GLANCE_COLUMNS, STATUS
 from metail2.wording import some
 
@@ -50,11 +51,10 @@ class Fits:
     chosen: CountFit
     tests: HeterogeneityTests
 
-    @property
-    def effect(self) -> tuple[float, float]:
-        """The pooled effect, the last coefficient, and its variance."""
-        last = self.model.coefficients - 1
-        return float(self.chosen.at.point.shared[last]), float(self.chosen.covariance[last, last])
+    def effect(self, p: int) -> tuple[Floats, Floats]:
+        """The p coefficients of the effect, the last shared ones, and their covariance."""
+        own = slice(self.model.coefficients - p, self.model.coefficients)
+        return self.chosen.at.point.shared[own], self.chosen.covariance[own, own]
 
     @property
     def tau(self) -> tuple[float, float]:
@@ -80,17 +80,23 @@ class MixedCountsResult(PooledResult):
 
     Attributes
     ----------
-    whole : ndarray of bool, shape (k,)
-        Which studies have all their counts.
+    design : Design
+        Design matrix of the effect and the formula's encoding.
+    covariance : ndarray, shape (p, p)
+        Of the coefficients.
+    says : ndarray of bool, shape (k,)
+        Which studies have all their counts, and a likelihood that depends on the effect.
     used : ndarray of int
-        Positions of the studies whose likelihood depends on the effect.
+        Positions of those that have all moderators, too.
     fits : Fits or None
         The maxima; None where the estimate is infinite.
     reason : str
         Why the estimate is undefined; empty if it is not.
     """
 
-    whole: Flags
+    design: Design
+    covariance: Floats
+    says: Flags
     used: NDArray[np.int64]
     fits: Fits | None
     reason: str
@@ -99,6 +105,12 @@ class MixedCountsResult(PooledResult):
     def k(self) -> int:
         """Number of studies whose likelihood depends on the effect."""
         return len(self.used)
+
+    @property
+    def _whole(self) -> Flags:
+        """Which studies have all their counts."""
+        counts = np.array([np.asarray(values, dtype=float) for values in self.effects.inputs.values()])
+        return np.asarray(np.isfinite(counts).all(axis=0))
 
     @property
     def _in_fit(self) -> Flags:
@@ -131,27 +143,33 @@ class MixedCountsResult(PooledResult):
 
     @property
     def q(self) -> float:
-        """Likelihood-ratio statistic of heterogeneity, χ² with k − 1 degrees of freedom."""
-        return NAN if self.fits is None or self.k == 1 else self.fits.tests.likelihood_ratio
+        """Likelihood-ratio statistic of (residual) heterogeneity, χ² with k − p degrees of freedom."""
+        return NAN if self.fits is None or self._df == 0 else self.fits.tests.likelihood_ratio
+
+    @property
+    def _df(self) -> int:
+        return max(0, self.k - len(self.terms))
 
     @property
     def i2_q(self) -> float:
         """I² from Q, percent."""
-        return float(i2_from_q(np.asarray(self.q), self.k - 1)) if self.k > 1 else NAN
+        return float(i2_from_q(np.asarray(self.q), self._df)) if self._df else NAN
 
     @property
     def information(self) -> Floats:
-        """What each study used says about the pooled effect, the other parameters given; shape (used,)."""
-        if self.fits is None or self.reason:
+        """What each study used says about its own effect, the other parameters given; shape (used,), NaN if unknown."""
+        if self.fits is None or self.reason or not self.design.has_intercept:
             return np.full(self.k, NAN)
-        return self.fits.chosen.at.information_on(self.fits.model.coefficients - 1)
+        first = self.fits.model.coefficients - len(self.terms)
+        return self.fits.chosen.at.information_on(first + self.terms.index("intercept"))
 
     @cached_property
     def _typical_variance(self) -> Floats:
-        known = self.used[self.effects.complete[self.used]]
-        if len(known) < 2:
+        known = self.effects.complete[self.used]
+        at = self.used[known]
+        if len(at) <= len(self.terms):
             return np.asarray(NAN)
-        return heterogeneity(self.effects.yi[known], self.effects.vi[known], np.ones((len(known), 1))).typical_variance
+        return heterogeneity(self.effects.yi[at], self.effects.vi[at], self.design.x[known]).typical_variance
 
     def prediction_interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return where the true effect of a new study would lie: t with k − 1 df times √(SE² + τ²); NaN for k < 3."""
@@ -165,21 +183,52 @@ class MixedCountsResult(PooledResult):
         """Why there is no prediction interval; empty if there is one."""
         if self.reason:
             return "there is no estimate"
+        if self.terms != ("intercept",):
+            return "with moderators it depends on their values (use predict)"
         if self.spec.tau2 == "CE":
             return "a common-effect model has no between-study variance"
         return f"it needs at least 3 studies, and there {'is' if self.k == 1 else 'are'} {self.k}" if self.k < 3 else ""
+
+    def predict(self, new: pd.DataFrame | None = None, level: float = 0.95) -> pd.DataFrame:
+        """Return the expected effect at new values of the moderators.
+
+        Parameters
+        ----------
+        new : DataFrame, optional
+            One row a prediction, with every column the formula names; without it, the studies used.
+        level : float
+            Of both intervals.
+
+        Returns
+        -------
+        DataFrame
+            ``estimate se ci_lower ci_upper pi_lower pi_upper``, on the pooled scale; the prediction interval by t with
+            k − p df and √(SE² + τ²), NaN where there is no estimate or fewer than 3 studies.
+        """
+        check_level(level)
+        x = self.design.x if new is None else self.design.encode(new)
+        variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
+        found = wald(x @ self.wald.estimate, variance, np.inf, level)
+        lower, upper = ScaledT(found.estimate, np.sqrt(variance + self.tau2), self._df if self.k > 2 else 0).interval(
+            level
+        )
+        return pd.DataFrame({
+            "estimate": found.estimate, "se": found.se, "ci_lower": found.lower, "ci_upper": found.upper,
+            "pi_lower": lower, "pi_upper": upper,
+        })  # fmt: skip
 
     def studies(self) -> pd.DataFrame:
         """Return one row a study, also of those left out.
 
         `yi`, `vi` and the interval are the inverse-variance effect's (0.5 added where a cell is 0), which the model
-        does not use. `weight` is the share, in percent, of the information on the pooled effect.
+        does not use. `weight` is the share, in percent, of the information on the effect.
         """
         weight, fitted = (np.full(len(self.effects), NAN) for _ in range(2))
         information = self.information
         weight[self.used] = 100 * information / information.sum()
-        fitted[self.used] = self.wald.estimate[0]
-        state = np.where(self.whole, "no_events", "missing").astype(object)
+        fitted[self.used] = self.design.x @ self.wald.estimate
+        state = np.where(self._whole, "no_events", "missing").astype(object)
+        state[self.says] = "missing_moderator"
         state[self.used] = "used"
         return study_table(self.effects, self.spec.level, weight, fitted, state)
 
@@ -194,14 +243,14 @@ class MixedCountsResult(PooledResult):
         lower, upper = self.prediction_interval(self.spec.level)
         typical = self._typical_variance
         values |= {
-            "k": self.k, "p": 1, "measure": self.effects.measure, "method": self._method, "test": "z",
+            "k": self.k, "p": len(self.terms), "measure": self.effects.measure, "method": self._method, "test": "z",
             "tau2": self.tau2, "tau2_se": self.tau2_se, "i2": self.i2, "i2_q": self.i2_q,
             "h2": NAN if self.spec.tau2 == "CE" else float(h2_from_tau2(np.asarray(self.tau2), typical)),
             "pi_lower": lower, "pi_upper": upper, "pi_method": "" if math.isnan(lower) else "t_k1",
             "status": self.status, "status_reason": self._reasons(), "level": self.spec.level,
             "coding": self.spec.coding, "tau2_method": self.spec.tau2,
         }  # fmt: skip
-        return pd.DataFrame([values | self._likelihood_row() | self._test_row()])
+        return pd.DataFrame([values | self._likelihood_row() | self._test_row() | self._moderator_row()])
 
     @property
     def _method(self) -> str:
@@ -209,12 +258,27 @@ class MixedCountsResult(PooledResult):
         return str(self.spec.model if self.effects.measure in ("OR", "IRR") else self.spec.tau2)
 
     def _test_row(self) -> dict[str, object]:
-        df = max(0, self.k - 1)
+        df = self._df
         if self.fits is None or df == 0:
             return {"q_df": df}
-        wald, lrt = self.fits.tests.wald, self.fits.tests.likelihood_ratio
-        p_wald, p_lrt = (float(chi2_upper(np.asarray(q), df)) for q in (wald, lrt))
-        return {"q": lrt, "q_df": df, "q_p": p_lrt, "q_wald": wald, "q_wald_p": p_wald, "q_lrt": lrt, "q_lrt_p": p_lrt}
+        own, lrt = self.fits.tests.wald, self.fits.tests.likelihood_ratio
+        p_wald, p_lrt = (float(chi2_upper(np.asarray(q), df)) for q in (own, lrt))
+        return {"q": lrt, "q_df": df, "q_p": p_lrt, "q_wald": own, "q_wald_p": p_wald, "q_lrt": lrt, "q_lrt_p": p_lrt}
+
+    def _moderator_row(self) -> dict[str, object]:
+        tested = [j for j, term in enumerate(self.terms) if term != "intercept"]
+        if not tested or self.reason:
+            return {}
+        found = joint_test(self.wald.estimate[tested], self.covariance[np.ix_(tested, tested)], np.inf)
+        return {"qm": found.statistic, "qm_df": found.df, "qm_p": found.p_value, "r2": self._r2}
+
+    @cached_property
+    def _r2(self) -> float:
+        """Share of τ² that the moderators account for, percent (Raudenbush 1994); not below 0."""
+        if self.spec.tau2 == "CE" or not self.design.has_intercept:
+            return NAN
+        total = replace(self.spec, moderators=None).fit(self.effects.subset(self._in_fit)).tau2
+        return max(0.0, 100 * (1 - self.tau2 / total)) if total > 0 else NAN
 
     def _likelihood_row(self) -> dict[str, object]:
         """Log-likelihood, its criteria, and how it was maximised; the deviance is from a rate of its own a count."""
@@ -244,10 +308,12 @@ class MixedCountsResult(PooledResult):
             reasons += [corrected_note(self.effects, self._in_fit), self._about_quadrature()]
             if self._no_prediction():
                 reasons.append(f"no prediction interval: {self._no_prediction()}")
+            if self.terms != ("intercept",) and math.isnan(self._r2):
+                reasons.append("R² needs an intercept, and a τ² above 0 without the moderators")
         return "; ".join(filter(None, reasons))
 
     def _silent(self) -> str:
-        lost = [self.effects.study[i] for i in np.flatnonzero(self.whole & ~self._in_fit)]
+        lost = [self.effects.study[i] for i in np.flatnonzero(self._whole & ~self.says)]
         if not lost:
             return ""
         alone = " or only events" if self.effects.measure == "OR" else ""
@@ -258,13 +324,13 @@ class MixedCountsResult(PooledResult):
         if self.spec.tau2 == "CE":
             return "τ² is 0 by assumption, so it has no standard error, I² or H²; see I² from Q"
         if self.tau2 == 0:
-            return "τ² is estimated as 0, so the prediction interval allows for no difference between true effects"
+            return "τ² is estimated as 0, so predictions allow for no difference between true effects beyond the model"
         return "" if self.k == 1 else "I² from τ² sets it beside the typical variance of the inverse-variance effects"
 
     def _about_tests(self) -> str:
-        if self.fits is None or self.k == 1:
+        if self.fits is None or self._df == 0:
             return ""
-        missing = "; Wald's test needs 2 studies whose own estimate is finite" * math.isnan(self.fits.tests.wald)
+        missing = "; Wald's test needs more studies whose own estimate is finite" * math.isnan(self.fits.tests.wald)
         return f"Q is the likelihood-ratio test of heterogeneity{missing}"
 
     def _about_quadrature(self) -> str:

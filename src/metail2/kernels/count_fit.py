@@ -31,7 +31,7 @@ FAR = 30.0
 """A standard deviation of log ratios that no counts can tell from infinity."""
 SMALL = 0.01
 """A standard deviation of study effects below which it is asked whether it is 0."""
-BISECTIONS = 60
+BISECTIONS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,17 @@ def maximise_over_tau(model: CountModel, common: CountFit) -> CountFit:
     if not scan[0].rises:
         found.insert(0, common)
     if not found:
-        return replace(_refined(model, scan[-1].ascent), maxima=0, bounded=False)
+        return _unbounded(scan[-1].ascent, SCAN_POINTS[model.dimensions])
     best = max(found, key=lambda fit: fit.at.value)
     bounded = not scan[-1].rises and (best is common or bool(best.sigma[-1] <= FAR))
     return replace(best, maxima=len(found), bounded=bounded)
+
+
+def _unbounded(far: Ascent, points: int) -> CountFit:
+    """What is left to say where the likelihood rises as far as it was scanned: no estimate."""
+    size = len(far.at.score)
+    unknown = np.full((size, size), np.nan)
+    return CountFit(far.at, np.ones(size, dtype=bool), unknown, far.steps, np.nan, points, np.nan, 0, False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,6 +176,16 @@ def test_tau_without_a_maximum_is_told():
     assert not fit(proportions([0, 10, 0, 10], [10] * 4)).bounded
 
 
+def test_one_patient_a_study_says_nothing_about_tau():
+    """A mixture of Bernoulli variables is one, so that every τ has the same likelihood: the smallest is taken."""
+    for events in ([0, 1, 1, 0], [0, 1, 1, 0, 1], [1, 0, 0, 0, 0, 0, 1]):
+        found = fit(proportions(events, [1] * len(events)))
+        p = np.mean(events)
+        assert (found.maxima, found.sigma.size) == (0, 0)
+        assert found.at.point.shared[0] == pytest.approx(np.log(p / (1 - p)), abs=1e-12)
+        assert found.covariance[0, 0] == pytest.approx(1 / (len(events) * p * (1 - p)))
+
+
 def test_a_hard_integral_is_refined_until_it_is_stable():
     """τ = 8: posteriors cut off on one side need hundreds of points."""
     found = fit(proportions([0, 0, 5, 10, 10, 3, 0, 10], [10] * 8))

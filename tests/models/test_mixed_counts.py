@@ -264,6 +264,12 @@ def test_equal_studies(measure, model):
         assert [result.estimate, result.se] == pytest.approx([whole.estimate, whole.se], rel=1e-6)
 
 
+def test_one_patient_an_arm_says_nothing_about_heterogeneity():
+    result = MixedCounts("PLO").fit(pd.DataFrame({"events": [0, 1, 1, 0, 1], "n": [1] * 5}))
+    assert (result.tau2, result.status) == (0, "ok")
+    assert "every τ² has the same likelihood" in result.glance()["status_reason"].iloc[0]
+
+
 # ------------------------------------------------------------------------------------- bad input
 def test_missing_counts_are_left_out_by_name():
     frame = FOUR.astype({"events1": float})

@@ -32,6 +32,8 @@ FAR = 30.0
 SMALL = 0.01
 """A standard deviation of study effects below which it is asked whether it is 0."""
 BISECTIONS = 12
+TIE = 1e-10
+"""Relative difference that is none by rounding: then the smaller τ is as good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class CountFit:
     change : float
         Change of the log-likelihood when the points were last doubled.
     maxima : int
-        Number of local maxima found in τ, the boundary included; 1 without τ.
+        Number of local maxima found in τ, the boundary included; 1 without τ, 0 where every τ is as good as 0.
     bounded : bool
         False if the likelihood still rises at τ = `FAR` or is largest beyond it.
     """
@@ -90,7 +92,7 @@ def begin(model: CountModel) -> Point:
 
 
 def _least_squares(x: Floats, y: Floats) -> Floats:
-    return np.asarray(np.linalg.lstsq(x.reshape(-1, x.shape[-1]), y.reshape(-1))[0])
+    return np.asarray(np.linalg.lstsq(x.reshape(-1, x.shape[-1]), y.reshape(-1), rcond=None)[0])
 
 
 def maximise(model: CountModel) -> CountFit:
@@ -115,13 +117,17 @@ def maximise_over_tau(model: CountModel, common: CountFit) -> CountFit:
         Maximum of ``model.common``, i.e. at τ = 0. It is returned, with the number of maxima, where τ = 0 is best.
     """
     scan = _scan(model, common)
+    if _flat(scan):
+        return replace(common, maxima=0)
     falls = [i for i in range(len(scan) - 1) if scan[i].rises and not scan[i + 1].rises]
     found = [_refined(model, _polish(model, scan[i], scan[i + 1])) for i in falls]
     if not scan[0].rises:
         found.insert(0, common)
     if not found:
         return _unbounded(scan[-1].ascent, SCAN_POINTS[model.dimensions])
-    best = max(found, key=lambda fit: fit.at.value)
+    best = found[0]
+    for fit in found[1:]:
+        best = fit if fit.at.value > best.at.value + TIE * (1 + abs(best.at.value)) else best
     bounded = not scan[-1].rises and (best is common or bool(best.sigma[-1] <= FAR))
     return replace(best, maxima=len(found), bounded=bounded)
 
@@ -142,8 +148,19 @@ class _Profile:
 
     @property
     def rises(self) -> bool:
-        at = self.ascent.at
-        return bool(at.score[-1] > 0 if self.tau > 0 else at.hessian[-1, -1] > 0)
+        return bool(self.ascent.at.score[-1] > 0) if self.tau > 0 else self.slope_at_zero > TIE
+
+    @property
+    def slope_at_zero(self) -> float:
+        """Slope in τ² at τ = 0, as a share of the sum of the studies' absolute slopes."""
+        slopes = self.ascent.at.curvatures[:, -1, -1]
+        return float(slopes.sum() / np.abs(slopes).sum()) if slopes.any() else 0.0
+
+
+def _flat(scan: list[_Profile]) -> bool:
+    """Whether the likelihood does not depend on τ, as where each study has one patient: a mixture of yes and no."""
+    near = [profile.ascent.at.value for profile in scan if profile.tau < 1]
+    return abs(scan[0].slope_at_zero) <= TIE and max(near) - min(near) <= STABLE
 
 
 def _scan(model: CountModel, common: CountFit) -> list[_Profile]:

@@ -105,7 +105,7 @@ def _by_cell(model: CountModel) -> tuple[float, float]:
     if finite.sum() <= model.coefficients:
         return float(own.value.sum()), float("nan")
     x, y = root[:, None] * model.effect_rows[finite], root * effect
-    left = y - x @ np.linalg.lstsq(x, y)[0]
+    left = y - x @ np.linalg.lstsq(x, y, rcond=None)[0]
     return float(own.value.sum()), float(left @ left)
 
 

@@ -323,6 +323,8 @@ class MixedCountsResult(PooledResult):
     def _about_tau2(self) -> str:
         if self.spec.tau2 == "CE":
             return "τ² is 0 by assumption, so it has no standard error, I² or H²; see I² from Q"
+        if self.fits is not None and self.fits.chosen.maxima == 0:
+            return "every τ² has the same likelihood, so these counts say nothing about it; 0 is shown"
         if self.tau2 == 0:
             return "τ² is estimated as 0, so predictions allow for no difference between true effects beyond the model"
         return "" if self.k == 1 else "I² from τ² sets it beside the typical variance of the inverse-variance effects"

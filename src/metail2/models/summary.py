@@ -113,6 +113,9 @@ def _moderators(glance: Row) -> list[str]:
 
 
 def _heterogeneity(glance: Row) -> str:
+    if not math.isnan(glance.get("rho", math.nan)):
+        test = p_value(glance["rho_lrt_p"])
+        return f"  Heterogeneity: intraclass correlation ρ = {number(glance['rho'], 4)}; test of ρ = 0: {test}"
     if math.isnan(glance["q"]):
         return "  Heterogeneity: not defined (it needs an estimate and at least 2 studies)"
     parts = [f"Q = {number(glance['q'])} on {glance['q_df']} df, {p_value(glance['q_p'])}"]

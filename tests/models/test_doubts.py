@@ -36,17 +36,64 @@ def test_an_interval_that_contains_every_study():
 def test_an_interval_narrower_than_z():
     reasons = beside([0.30, 0.31, 0.29, 0.30, 0.32], [0.1] * 5)
     assert reasons == {
-        "z": "τ² is estimated as 0",
+        "z": "τ² is estimated as 0, which 5 studies can hardly show",
         "knapp_hartung_adhoc": "the Hartung–Knapp standard error is smaller than the one behind z, and so is the "
-        "interval: the effects agree better than sampling error alone would let them",
+        "interval: the effects lie closer together than sampling error alone would let one expect",
     }
+    # Q is above k − 1 here: it is the estimated τ² that the effects fall short of
+    yi, vi = np.r_[0.5, np.linspace(-0.3, 0.3, 9)], np.r_[0.0005, np.full(9, 0.2)]
+    assert m2.pool(yi, vi).q > 9
+    assert "closer together than the estimated τ² would let one expect" in beside(yi, vi)["knapp_hartung_adhoc"]
 
 
 def test_few_studies_of_unequal_size_are_named_in_the_reason():
     yi, vi = [0.3, -0.4, 0.9], [0.1, 0.2, 0.01]
     assert "10 times as precise as the median one" in m2.pool(yi, vi).glance()["status_reason"].iloc[0]
     assert "times as precise" not in m2.pool(yi, vi, test="z").glance()["status_reason"].iloc[0]
-    assert "times as precise" not in m2.pool(yi * 2, vi * 2).glance()["status_reason"].iloc[0]  # six studies
+    assert "times as precise" not in m2.pool(yi * 4, vi * 4).glance()["status_reason"].iloc[0]  # twelve studies
+    adhoc = m2.pool(yi, vi, test="knapp_hartung_adhoc")
+    assert "times as precise" not in adhoc.glance()["status_reason"].iloc[0]
+
+
+def test_two_studies_beside_any_t_interval():
+    for test, name in (("t", "t"), ("knapp_hartung_adhoc", "Hartung–Knapp"), ("iqwig", "Hartung–Knapp")):
+        assert f"the {name} interval rests on 1 degree" in beside([0.2, 0.5], [0.04, 0.05], test=test)["z"]
+    assert "the Kenward–Roger interval rests on" in beside([0.2, 0.5], [0.04, 0.05], test="kenward_roger")["z"]
+    assert "times as wide" not in beside([0.2, 0.21], [0.04, 0.05])["z"]  # the narrower one
+
+
+def test_a_normal_interval_of_few_studies_is_marked():
+    said = "with 3 studies the normal (z) interval, which takes τ² as known, holds the truth less often than it says"
+    assert said in m2.pool([0.2, 0.5, 0.1], [0.04, 0.05, 0.1], test="z").summary()
+    assert said not in m2.pool([0.2, 0.5, 0.1], [0.04, 0.05, 0.1], test="z", tau2="CE").summary()
+
+
+def test_a_regression_narrower_than_z_says_so():
+    effects = m2.EffectSizes.from_arrays(
+        [0.1, 0.15, 0.12, 0.5, 0.52, 0.51], [0.05] * 6, moderators={"g": list("aaabbb")}
+    )
+    result = m2.pool(effects, moderators="g")
+    plain = m2.pool(effects, moderators="g", test="z")
+    share = float(result.tidy()["se"].iloc[1] / plain.tidy()["se"].iloc[1])
+    assert f"the Hartung–Knapp standard errors are {share:.2f} times those behind z" in result.summary()
+
+
+def test_the_level_of_the_fit_is_the_level_of_its_intervals():
+    result = m2.pool([0.2, 0.5, 0.1, 0.9], [0.04, 0.05, 0.1, 0.02], level=0.9)
+    glance = result.glance().iloc[0]
+    assert result.prediction_interval() == (glance["pi_lower"], glance["pi_upper"])
+    assert result.tau2_interval().level == 0.9
+    assert result.predict()["ci_lower"].iloc[0] == pytest.approx(result.ci_lower, rel=1e-12)
+    assert result.prediction_interval(0.95) != result.prediction_interval()
+
+
+def test_no_prediction_interval_is_nan_with_a_warning():
+    two, common = m2.pool([0.1, 0.2], [0.1, 0.1]), m2.pool([0.1, 0.2, 0.4], [0.1] * 3, tau2="CE")
+    for method in ("hts", "hk_pr"):
+        with pytest.warns(m2.MetailWarning, match="needs at least 3 studies, and there are 2"):
+            assert np.isnan(two.prediction_interval(method=method)).all()
+    with pytest.warns(m2.MetailWarning, match="no between-study variance"):
+        assert np.isnan(common.probability_above(0.0, "hk"))
 
 
 def test_kenward_roger_is_refused_where_it_is_not_derived():

@@ -17,7 +17,9 @@ def test_columns_of_the_tables(bcg):
     result = m2.pool(bcg)
     assert isinstance(result, Result)
     assert tuple(result.tidy()) == TIDY_COLUMNS
-    assert tuple(result.glance()) == (*GLANCE_COLUMNS, "level", "iterations", "gradient", "maxima")
+    assert tuple(result.glance()) == (
+        *GLANCE_COLUMNS, "level", "iterations", "gradient", "maxima", "weights", "qm_df_error",
+    )  # fmt: skip
     assert tuple(result.studies()) == (*STUDY_COLUMNS, "events1", "n1", "events2", "n2")
     assert (len(result.tidy()), len(result.glance()), len(result.studies())) == (1, 1, 13)
 

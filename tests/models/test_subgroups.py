@@ -110,8 +110,10 @@ def test_a_group_of_one_study(bcg):
     row = common.groups().iloc[2]
     assert row["se"] == pytest.approx((bcg.vi[12] + row["tau2"]) ** 0.5, rel=1e-9)
     assert "one study" in row["status_reason"]
-    with pytest.raises(UnknownChoice, match="group with a fit of its own 'c'"):
+    with pytest.raises(ModelError, match="no group has a fit of its own"):
         common.group("c")
+    with pytest.raises(UnknownChoice, match="group with a fit of its own 'd'"):
+        m2.pool(effects, subgroup="g").group("d")
 
 
 def test_what_must_stand_beside_a_group_says_whose_it_is(grouped):
@@ -121,7 +123,10 @@ def test_what_must_stand_beside_a_group_says_whose_it_is(grouped):
     text = grouped.summary()
     assert "alternate (k = 2): 0.582 (0.016 to 20.849)" in text
     assert "beside it, normal (z): 0.335 to 1.011" in text
-    assert "Difference between groups: χ² = 1.86 on 2 df, P = 0.39" in text
+    assert (
+        "Difference between groups: χ² = 1.86 on 2 df, P = 0.39 (by model-based standard errors, each τ² taken as "
+        "known); with a group of 2 studies it finds differences too often: see common_tau2" in text
+    )
 
 
 def test_wrong_use(bcg):
@@ -142,11 +147,40 @@ def test_groups_that_agree_exactly_cannot_be_compared():
     assert m2.pool(effects, subgroup="g", test="z").between.p_value == 1
     common = m2.pool(effects, subgroup="g", common_tau2=True)
     assert np.isnan(common.between.statistic)
-    assert "cannot be compared" in common.summary()
+    assert "cannot be compared: a standard error is 0" in common.summary()
+    yi, vi = [0.1, 0.3, 0.2, 0.8, 1.0, 0.5], [0.04, 0.05, 0.03, 0.06, 0.08, 0.02]
+    few = m2.EffectSizes.from_arrays(yi, vi, moderators={"g": list("aaabbc")})
+    kenward_roger = m2.pool(few, subgroup="g", common_tau2=True, test="kenward_roger")
+    assert "τ² is too poorly determined for an F distribution" in kenward_roger.summary()
+
+
+def test_groups_narrower_than_z_say_so():
+    yi, vi = [0.1, 0.3, 0.2, 0.8, 1.0, 0.5], [0.04, 0.05, 0.03, 0.06, 0.08, 0.02]
+    few = m2.EffectSizes.from_arrays(yi, vi, moderators={"g": list("aaabbc")})
+    reasons = m2.pool(few, subgroup="g", common_tau2=True).groups()["status_reason"]
+    assert reasons.str.contains("times those behind z").all()
+
+
+def test_i2_of_a_group_under_a_common_tau2(bcg):
+    result = m2.pool(bcg, subgroup="alloc", common_tau2=True)
+    row = result.groups().iloc[0]
+    w = 1 / bcg.vi[np.array(bcg.moderators["alloc"] == "random")]
+    typical = (len(w) - 1) * w.sum() / (w.sum() ** 2 - (w**2).sum())  # Higgins & Thompson 2002
+    assert row["i2"] == pytest.approx(100 * row["tau2"] / (row["tau2"] + typical), rel=1e-12)
 
 
 def test_labels_of_any_kind(bcg):
     result = m2.pool(bcg.assign(g=[1, 2] * 6 + [1]), subgroup="g")
     assert result.groups()["group"].tolist() == ["1", "2"]
+    with pytest.warns(MetailWarning, match="'g' is missing"):
+        gaps = m2.pool(bcg.assign(g=[1.0, 2.0] * 6 + [np.nan]), subgroup="g")
+    assert gaps.groups()["group"].tolist() == ["1", "2"]
+    for labels, said in (
+        ([1, "1"] * 6 + [2], "different values that read alike"),
+        (["", "a"] * 6 + ["a"], "a group called ''"),
+        (["overall", "a"] * 6 + ["a"], "a group called 'overall'"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            m2.pool(bcg.assign(g=labels), subgroup="g")
     odd = m2.pool(bcg.assign(g=["α (β)", "x + y"] * 6 + ["`q`"]), subgroup="g", common_tau2=True)
     assert odd.groups()["group"].tolist() == ["α (β)", "x + y", "`q`"]

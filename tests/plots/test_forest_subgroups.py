@@ -30,7 +30,7 @@ def test_groups_stand_together_each_with_its_diamond_and_its_heterogeneity(bcg_e
     np.testing.assert_allclose([row.estimate for row in subtotals], result.groups()["estimate"])
     assert [row.inputs["events1"] for row in subtotals] == [617, 213, 235]
     assert "τ² = 0.393; Q = 110.21, df = 6" in next(row.label for row in rows if row.kind == "note")
-    assert any("Difference between groups: χ² = 1.86 on 2 df, P = 0.39." in line for line in notes(facts, None))
+    assert any("Difference between groups: χ² = 1.86 on 2 df, P = 0.39 (" in line for line in notes(facts, None))
 
 
 def test_a_subgroup_plot_has_a_pale_diamond_for_each_group(bcg_effects):
@@ -43,6 +43,15 @@ def test_a_subgroup_plot_has_a_pale_diamond_for_each_group(bcg_effects):
 def test_squares_of_a_subgroup_plot_are_scaled_by_the_studies(bcg_effects):
     grouped, plain = (m2.pool(bcg_effects, subgroup="alloc"), m2.pool(bcg_effects))
     assert max(_areas(forest_rows(Facts(grouped), None))) == max(_areas(forest_rows(Facts(plain), None)))
+
+
+def test_studies_of_a_group_without_effects_stand_under_its_name(bcg_effects):
+    effects = m2.EffectSizes.from_arrays(
+        [0.1, 0.2, 0.4, 0.3, np.nan], [0.1] * 5, moderators={"g": ["a", "a", "b", "b", "D"]}
+    )
+    with pytest.warns(m2.MetailWarning, match="left out of the fit"):
+        rows = forest_rows(Facts(m2.pool(effects, subgroup="g")), None)
+    assert [row.label for row in rows if row.kind == "heading"] == ["a", "b", "D"]
 
 
 def test_a_study_without_group_stands_last(bcg_effects):

@@ -37,7 +37,8 @@ def draw(asked: Analysis, output: Path, transform: str | None, favours: tuple[st
             f"{asked.source.file} has {len(effects)} studies, too many for one picture; draw at most {MOST_STUDIES}."
         )
     result = specification.fit(effects)
-    other = RandomEffects(tau2="CE", test="z", level=asked.level).fit(effects) if common else None
+    shared = effects.subset([state != "missing_group" for state in result.studies()["state"]])
+    other = RandomEffects(tau2="CE", test="z", level=asked.level).fit(shared) if common else None
     sides = favours and (f"Favours {favours[0]}", f"Favours {favours[1]}")
     axes = forest(result, common=other, favours=sides, transform=transform)
     write_whole(output, lambda part: save(axes, part))

@@ -122,7 +122,7 @@ class EffectSizes:
         """The registry entry of the measure."""
         return MEASURES[self.measure]
 
-    @property
+    @cached_property
     def study(self) -> tuple[str, ...]:
         """Labels, in the order given; "study 1" … where none were given."""
         return tuple(Numbered(len(self))) if self._labels is None else self._labels
@@ -307,6 +307,8 @@ def _table(moderators: Mapping[str, Any] | pd.DataFrame, k: int) -> pd.DataFrame
 def _check_values(effects: EffectSizes) -> None:
     """Refuse what no effect can be: an infinite effect, a variance that is not above 0 and finite."""
     yi, vi = effects.yi, effects.vi
+    if ((np.abs(yi) <= LARGEST) & (vi <= LARGEST) & (vi >= 1 / LARGEST)).all():
+        return
     if np.isinf(yi).any():
         i = int(np.flatnonzero(np.isinf(yi))[0])
         raise EffectSizeError(f"{effects.study[i]}: yi is {yi[i]}; an effect must be finite (NaN marks a missing one).")

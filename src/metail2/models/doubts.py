@@ -1,7 +1,9 @@
-"""Where a Hartung–Knapp interval may mislead, and which interval should stand beside it."""
+"""Where an interval may mislead: what should stand beside it, and what to say of it."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,21 +13,24 @@ from metail2.errors import ModelError
 from metail2.kernels.coefficient_tests import Reference
 from metail2.kernels.fitted import Fitted
 from metail2.kernels.inference import quantile
-from metail2.wording import number
+from metail2.wording import TEST_NAMES, number
 
 Floats = NDArray[np.float64]
 
 ROUNDING = 1e-9
 """With 2 studies and τ² > 0 the Hartung–Knapp factor is 1 but for rounding."""
-UNEQUAL, FEW = 10.0, 5
+UNEQUAL, SEVERAL = 10.0, 10
 """Median by smallest variance, and a number of studies, at which Hartung–Knapp holds too little; docs/coverage.md."""
+FEW = 5
+"""Number of studies up to which the normal interval holds far too little; docs/coverage.md."""
 
 
-def doubts(fitted: Fitted, reference: Reference, level: float) -> dict[str, str]:
-    """List the tests whose intervals should stand beside Hartung and Knapp's for a mean, each with the reason.
+def doubts(fitted: Fitted, reference: Reference, test: str, level: float) -> dict[str, str]:
+    """List the tests whose intervals should stand beside that of a mean, each with the reason.
 
-    The normal interval: with 2 studies, where Hartung and Knapp's contains the intervals of all studies, and where τ²
-    is 0. The ad hoc corrected one: where Hartung and Knapp's standard error is the smaller one.
+    The normal interval: beside any t interval of 2 studies, and where the interval contains those of all studies;
+    beside Hartung and Knapp's also where τ² is 0. The ad hoc corrected one: where Hartung and Knapp's standard error is
+    smaller than the model's.
 
     Notes
     -----
@@ -33,31 +38,44 @@ def doubts(fitted: Fitted, reference: Reference, level: float) -> dict[str, str]
     BMC Medical Research Methodology 15:99. Jackson D, Law M, Rücker G, Schwarzer G (2017). Statistics in Medicine
     36:3923–3934.
     """
-    normal, adhoc = _about_width(fitted, reference, level), ""
-    if fitted.k > 2 and not fitted.tau2.value > 0:
-        normal.append(f"τ² is {'0 by assumption' if fitted.estimator == 'CE' else 'estimated as 0'}")
-    if reference.factor < 1 - ROUNDING:
-        adhoc = "the Hartung–Knapp standard error is smaller than the one behind z"
-        if _ratio(fitted, reference, level) < 1:
-            adhoc += ", and so is the interval: the effects agree better than sampling error alone would let them"
+    if test == "z":
+        return {}
+    normal, adhoc = list(_about_width(fitted, reference, test, level)), ""
+    if test == "knapp_hartung":
+        normal += _about_tau2(fitted)
+        adhoc = _about_factor(fitted, reference, level)
     found = {"z": "; ".join(normal), "knapp_hartung_adhoc": adhoc}
-    return {test: reason for test, reason in found.items() if reason}
+    return {other: reason for other, reason in found.items() if reason}
 
 
-def _about_width(fitted: Fitted, reference: Reference, level: float) -> list[str]:
-    reasons, k = [], fitted.k
-    if k == 2:
-        times = _ratio(fitted, reference, level)
-        reasons.append(
-            "with 2 studies the Hartung–Knapp interval rests on 1 degree of freedom and is "
-            f"{times:.1f} times as wide as this one, which takes τ² as known"
-        )
+def _about_width(fitted: Fitted, reference: Reference, test: str, level: float) -> Iterator[str]:
+    name = {"t": "t", "kenward_roger": "Kenward–Roger"}.get(test, "Hartung–Knapp")
+    if fitted.k == 2:
+        df, times = float(np.max(reference.df)), _ratio(fitted, reference, level)
+        freedom = "1 degree" if df == 1 else f"{number(df)} degrees"
+        wide = f" and is {times:.1f} times as wide as this one, which takes τ² as known" if times > 1.05 else ""
+        yield f"with 2 studies the {name} interval rests on {freedom} of freedom{wide}"
     if _contains_all(fitted, reference, level):
-        every = "both studies" if k == 2 else f"all {k} studies"
-        reasons.append(
-            f"the Hartung–Knapp interval contains the intervals of {every}, so it says little about the mean"
-        )
-    return reasons
+        every = "both studies" if fitted.k == 2 else f"all {fitted.k} studies"
+        yield f"the {name} interval contains the intervals of {every}, so it says little about the mean"
+
+
+def _about_tau2(fitted: Fitted) -> list[str]:
+    if fitted.k == 2 or fitted.tau2.value > 0:
+        return []
+    if fitted.estimator == "CE":
+        return ["τ² is 0 by assumption"]
+    return ["τ² is estimated as 0" + (f", which {fitted.k} studies can hardly show" if fitted.k <= FEW else "")]
+
+
+def _about_factor(fitted: Fitted, reference: Reference, level: float) -> str:
+    if reference.factor >= 1 - ROUNDING:
+        return ""
+    reason = "the Hartung–Knapp standard error is smaller than the one behind z"
+    if _ratio(fitted, reference, level) >= 1:
+        return reason
+    than = "sampling error alone" if fitted.tau2.value == 0 else "the estimated τ²"
+    return f"{reason}, and so is the interval: the effects lie closer together than {than} would let one expect"
 
 
 def _half_width(reference: Reference, level: float) -> float:
@@ -76,30 +94,43 @@ def _contains_all(fitted: Fitted, reference: Reference, level: float) -> bool:
     return bool(away.max() <= half)
 
 
+def cautions(fitted: Fitted, reference: Reference, test: str) -> Iterator[str]:
+    """Yield what a reader must know of the test of the coefficients, in clauses."""
+    mean = fitted.x.shape[-1] == 1
+    if test == "z" and mean and fitted.k <= FEW and fitted.estimator != "CE":
+        yield few_studies(fitted.k)
+    if test == "knapp_hartung" and mean:
+        yield from _unequal(fitted)
+    if test == "knapp_hartung" and not mean and reference.factor < 1 - ROUNDING:
+        share = number(math.sqrt(float(reference.factor)))
+        yield (
+            f"the Hartung–Knapp standard errors are {share} times those behind z, because the effects lie close to the "
+            "fitted ones; see test='knapp_hartung_adhoc' beside them"
+        )
+    if test == "kenward_roger" and np.min(reference.df) < 1:
+        df = number(float(np.min(reference.df)))
+        yield f"τ² is so poorly determined that Kenward–Roger has {df} degrees of freedom: its interval says little"
+
+
+def few_studies(k: int) -> str:
+    """Say that normal intervals of few studies hold too little."""
+    return f"with {k} studies the normal (z) interval, which takes τ² as known, holds the truth less often than it says"
+
+
+def _unequal(fitted: Fitted) -> Iterator[str]:
+    """Say that one of several studies is so precise that Hartung–Knapp intervals may hold less than their level."""
+    times = float(np.median(fitted.vi) / fitted.vi.min())
+    if 2 < fitted.k <= SEVERAL and times >= UNEQUAL:
+        yield (
+            f"the largest study is {times:,.0f} times as precise as the median one; with one study so large "
+            "Hartung–Knapp intervals may hold the truth less often than they say"
+        )
+
+
 def check_kenward_roger(spec: Any) -> None:
     """Raise unless a specification is of the model that Kenward and Roger's method is derived for."""
     if spec.tau2 != "REML" or spec.weights is not None:
         raise ModelError(
-            "Kenward–Roger is derived for τ² by REML and the weights that go with it: use tau2='REML' and no weights."
+            f"{TEST_NAMES['kenward_roger']} is derived for τ² by REML and the weights that go with it: use tau2='REML' "
+            "and no weights."
         )
-
-
-def weak_degrees(reference: Reference) -> str:
-    """Say that Kenward and Roger's degrees of freedom are so few that their interval says next to nothing."""
-    df = float(np.min(reference.df))
-    if df >= 1:
-        return ""
-    return (
-        f"τ² is so poorly determined that Kenward–Roger has {number(df)} degrees of freedom: its interval says little"
-    )
-
-
-def unequal(fitted: Fitted) -> str:
-    """Say that one of few studies is so precise that Hartung–Knapp intervals hold less than their level."""
-    times = float(np.median(fitted.vi) / fitted.vi.min())
-    if not 2 < fitted.k <= FEW or times < UNEQUAL:
-        return ""
-    return (
-        f"the largest study is {times:,.0f} times as precise as the median one, and with {fitted.k} studies so unequal "
-        "Hartung–Knapp intervals hold the truth less often than they say"
-    )

@@ -83,7 +83,9 @@ class Peto:
         scores = dict(zip(SCORES, _scores(effects), strict=True))
         pooled = one_step(*(column[used] for column in scores.values()))
         name = "hazard ratio" if effects.measure == "HR" else "odds ratio"
-        reason = "" if np.isfinite(pooled.estimate) else f"Peto's {name} is undefined, because {needed}"
+        reason = f"Peto's {name} is undefined, because {needed}"
+        if np.isfinite(pooled.estimate):
+            reason = "" if self._printed(data) else _outside(effects, float(np.exp(pooled.estimate)))
         return table_result(self, effects, used, pooled, "PETO", reason, scores)
 
     def _printed(self, data: pd.DataFrame | EffectSizes) -> bool:
@@ -143,13 +145,22 @@ def peto_conditions(effects: EffectSizes) -> list[str]:
     effects : EffectSizes
         Effects that carry two-by-two tables.
     """
+    return _broken_conditions(effects, float(np.exp(Peto().fit(effects).estimate)))
+
+
+def _outside(effects: EffectSizes, odds: float) -> str:
+    """Say in one clause that conditions do not hold; empty where all hold."""
+    broken = "; ".join(condition.rstrip(".") for condition in _broken_conditions(effects, odds))
+    return f"outside the conditions of Peto's method, whose estimate may be biased ({broken})" if broken else ""
+
+
+def _broken_conditions(effects: EffectSizes, odds: float) -> list[str]:
     table = cells(effects.inputs)
     events, n1, n2 = table["a"] + table["c"], table["a"] + table["b"], table["c"] + table["d"]
     risk = 100 * float(np.nansum(events)) / float(np.nansum(n1 + n2))
     ratio = np.maximum(n1 / n2, n2 / n1)
     informative = hypergeometric_variance(*(table[name] for name in "abcd")) > 0
     worst = int(np.nanargmax(np.where(informative, ratio, 0)))
-    odds = float(np.exp(Peto().fit(effects).estimate))
     broken = []
     if risk > 1:
         broken.append(f"Events are not rare: {risk:.1f} % of all patients had one (rare: at most 1 %).")

@@ -23,7 +23,7 @@ from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 from metail2.kernels.wls import WeightedFit
 from metail2.models.base import COMPANION_COLUMNS, PooledResult, check_level, likelihood_columns, study_table
 from metail2.models.design import Design
-from metail2.models.doubts import check_kenward_roger, doubts, unequal, weak_degrees
+from metail2.models.doubts import cautions, check_kenward_roger, doubts
 from metail2.results import GLANCE_COLUMNS, STATUS, HeterogeneityInterval
 from metail2.wording import number
 
@@ -105,14 +105,19 @@ class RandomEffectsResult(PooledResult):
         return "zero_se" if bool((self.wald.se == 0).any()) else "ok"
 
     def prediction_interval(
-        self, level: float = 0.95, method: str | None = None, *, draws: int | None = None, seed: int | None = None
+        self,
+        level: float | None = None,
+        method: str | None = None,
+        *,
+        draws: int | None = None,
+        seed: int | None = None,
     ) -> tuple[float, float]:
         """Return where the true effect of a new study would lie, (lower, upper) on the pooled scale.
 
         Parameters
         ----------
-        level : float
-            Coverage.
+        level : float, optional
+            Coverage; by default the level of the fit.
         method : str, optional
             A code of `PREDICTION`. By default ``"hk"`` with a Hartung–Knapp test, else ``"t_k1"``, and NaN with a
             warning where `glance` has none (fewer than 3 studies, common effect).
@@ -126,12 +131,25 @@ class RandomEffectsResult(PooledResult):
             If the model has moderators, there is one study, the method is not defined for the model, or `draws` and
             `seed` are given to a method that does not simulate.
         """
-        check_level(level)
-        if method is None and self._no_prediction():
-            warnings.warn(f"No prediction interval: {self._no_prediction()}.", MetailWarning, stacklevel=2)
+        if self._refused(method):
             return NAN, NAN
-        lower, upper = self._predictive(method, draws, seed).interval(level)
+        lower, upper = self._predictive(method, draws, seed).interval(self._level(level))
         return float(lower), float(upper)
+
+    def _level(self, level: float | None) -> float:
+        """The level asked for, by default that of the fit."""
+        chosen = self.spec.level if level is None else level
+        check_level(chosen)
+        return float(chosen)
+
+    def _refused(self, method: str | None) -> bool:
+        """Warn, and answer True, where there is no predictive distribution."""
+        reason = self._no_prediction() if method is None or self.spec.tau2 == "CE" else ""
+        if method in ("hts", "hk_pr") and self.k == 2:
+            reason = f"{method!r} needs at least 3 studies, and there are 2"
+        if reason:
+            warnings.warn(f"No prediction interval: {reason}.", MetailWarning, stacklevel=3)
+        return bool(reason)
 
     def probability_above(
         self, threshold: float, method: str | None = None, *, draws: int | None = None, seed: int | None = None
@@ -152,8 +170,7 @@ class RandomEffectsResult(PooledResult):
         """
         if not math.isfinite(threshold):
             raise ModelError(f"The threshold is {threshold}; give a finite number on the pooled scale.")
-        if method is None and self._no_prediction():
-            warnings.warn(f"No predictive distribution: {self._no_prediction()}.", MetailWarning, stacklevel=2)
+        if self._refused(method):
             return NAN
         return float(self._predictive(method, draws, seed).above(threshold))
 
@@ -185,16 +202,22 @@ class RandomEffectsResult(PooledResult):
             return "a common-effect model has no between-study variance"
         return f"it needs at least 3 studies, and there {'is' if self.k == 1 else 'are'} {self.k}" if self.k < 3 else ""
 
-    def tau2_interval(self, level: float = 0.95, method: str = "q_profile") -> HeterogeneityInterval:
+    def tau2_interval(self, level: float | None = None, method: str = "q_profile") -> HeterogeneityInterval:
         """Return confidence limits for τ², τ, I² and H²; see `HeterogeneityInterval`.
+
+        Parameters
+        ----------
+        level : float, optional
+            Confidence level; by default that of the fit.
+        method : str
+            A code of `TAU2_INTERVALS`.
 
         Raises
         ------
         ModelError
             For one study, about whose heterogeneity nothing is known.
         """
-        check_level(level)
-        rule = TAU2_INTERVALS[method]
+        level, rule = self._level(level), TAU2_INTERVALS[method]
         if self.k < 2:
             raise ModelError("One study says nothing about heterogeneity, so τ² has no interval.")
         found = rule(self.fitted, level)
@@ -216,7 +239,7 @@ class RandomEffectsResult(PooledResult):
             note=found.note,
         )
 
-    def predict(self, new: pd.DataFrame | None = None, level: float = 0.95) -> pd.DataFrame:
+    def predict(self, new: pd.DataFrame | None = None, level: float | None = None) -> pd.DataFrame:
         """Return the expected effect at new values of the moderators.
 
         Parameters
@@ -224,8 +247,8 @@ class RandomEffectsResult(PooledResult):
         new : DataFrame, optional
             One row a prediction, with every column the formula names, encoded exactly as in the fit. Without it, the
             fitted values of the studies used.
-        level : float
-            Of both intervals.
+        level : float, optional
+            Of both intervals; by default the level of the fit.
 
         Returns
         -------
@@ -234,11 +257,10 @@ class RandomEffectsResult(PooledResult):
             interval uses the quantile of the test (t with k − p df for the normal) and √(SE² + τ²); `note` says why
             there is none.
         """
-        return self.predict_rows(self.design.x if new is None else self.design.encode(new), level)
+        return self.predict_rows(self.design.x if new is None else self.design.encode(new), self._level(level))
 
     def predict_rows(self, x: Floats, level: float) -> pd.DataFrame:
         """Do what `predict` does for rows of the design, shape (rows, p)."""
-        check_level(level)
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
         found = wald(x @ self.wald.estimate, variance, self._contrast_df(x), level)
         df = found.df if np.isfinite(found.df).all() else float(self.k - len(self.terms))
@@ -265,7 +287,7 @@ class RandomEffectsResult(PooledResult):
         return TESTS[self.spec.test].contrast_df(self.fitted, self.reference, contrasts)
 
     def companions(self) -> pd.DataFrame:
-        """Return the intervals that must stand beside a Hartung–Knapp interval where it may mislead, with the reason.
+        """Return the intervals that must stand beside the model's own where it may mislead, with the reason.
 
         Returns
         -------
@@ -273,9 +295,9 @@ class RandomEffectsResult(PooledResult):
             ``test ci_lower ci_upper p_value pi_lower pi_upper reason``; no rows where the interval may stand alone. The
             prediction interval is that of the other test, NaN where there is none.
         """
-        if self.terms != ("intercept",) or self.k < 2 or self.spec.test != "knapp_hartung":
+        if self.terms != ("intercept",) or self.k < 2:
             return super().companions()
-        found = doubts(self.fitted, self.reference, self.spec.level)
+        found = doubts(self.fitted, self.reference, self.spec.test, self.spec.level)
         rows = [self._companion(test, reason) for test, reason in found.items()]
         return pd.DataFrame(rows, columns=list(COMPANION_COLUMNS))
 
@@ -300,7 +322,10 @@ class RandomEffectsResult(PooledResult):
         return study_table(self.effects, self.spec.level, weight, fitted, state)
 
     def glance(self) -> pd.DataFrame:
-        """Return one row: `results.GLANCE_COLUMNS`, then ``level iterations gradient maxima``."""
+        """Return one row: `results.GLANCE_COLUMNS`, then ``level iterations gradient maxima weights qm_df_error``.
+
+        ``weights`` is the column of the user's weights, ``qm_df_error`` the denominator degrees of freedom of ``qm``.
+        """
         return pd.DataFrame([self._glance])
 
     @cached_property
@@ -321,7 +346,7 @@ class RandomEffectsResult(PooledResult):
             "q": self.q,
             "q_df": self.spread.df,
             "q_p": float(self.spread.p_value),
-            **self._moderator_row(),
+            **self._moderators,
             **self._likelihood_row(),
             "pi_lower": lower,
             "pi_upper": upper,
@@ -335,14 +360,18 @@ class RandomEffectsResult(PooledResult):
             "iterations": self.tau2_estimate.iterations,
             "gradient": float(self.tau2_estimate.gradient),
             "maxima": int(self.tau2_estimate.maxima),
+            "weights": self.spec.weights or "",
+            "qm_df_error": self._moderators["qm_df_error"],
         }
 
-    def _moderator_row(self) -> dict[str, float]:
+    @cached_property
+    def _moderators(self) -> dict[str, float]:
         tested = [j for j, term in enumerate(self.terms) if term != "intercept"]
         if not tested:
-            return {"qm": NAN, "qm_df": NAN, "qm_p": NAN, "r2": NAN}
+            return {"qm": NAN, "qm_df": NAN, "qm_p": NAN, "r2": NAN, "qm_df_error": NAN}
         found = self.joint_test(np.eye(len(self.terms))[tested])
-        return {"qm": found.statistic, "qm_df": found.df, "qm_p": found.p_value, "r2": self._r2}
+        error = found.df_error if math.isfinite(found.df_error) else NAN
+        return {"qm": found.statistic, "qm_df": found.df, "qm_p": found.p_value, "r2": self._r2, "qm_df_error": error}
 
     @cached_property
     def _r2(self) -> float:
@@ -360,10 +389,17 @@ class RandomEffectsResult(PooledResult):
         restricted, p = self.spec.tau2 == "REML", len(self.terms)
         vi = self.effects.vi[self.used]
         rule = restricted_log_likelihood if restricted else log_likelihood
-        ll = float(rule(self.fit, self.design.x))
+        ll = float(rule(self.fit, self.design.x)) - 0.5 * self._excess_q()
         saturated = 0.0 if restricted else float(-0.5 * (self.k * np.log(2 * np.pi) + np.log(vi).sum()))
         count, n = p + (self.spec.tau2 != "CE"), self.k - (p if restricted else 0)
         return likelihood_columns(ll, -2 * (ll - saturated), count, n)
+
+    def _excess_q(self) -> float:
+        """What the user's weights add to the weighted sum of squares, which is least at the weights 1/(v + τ²)."""
+        if self.fitted.weights is None:
+            return 0.0
+        residual = self.fitted.yi - self.design.x @ self.fitted.beta
+        return float(self.fit.weights @ residual**2 - self.fit.q())
 
     def _no_r2(self) -> list[str]:
         if self.spec.tau2 == "CE" or not math.isnan(self._r2):
@@ -384,16 +420,18 @@ class RandomEffectsResult(PooledResult):
         if self.tau2 == 0 and self.spec.tau2 != "CE" and not self._no_prediction():
             found = self.tau2_interval(self.spec.level)
             agrees = (
-                f"τ² up to {number(found.upper, 3)} agrees with the data (Q-profile)" if found.upper else found.note
+                f"τ² up to {number(found.upper, 3)} agrees with the data ({100 * self.spec.level:g} % Q-profile)"
+                if found.upper
+                else "the studies agree so closely that no τ² is compatible with them"
             )
             reasons.append(
                 "τ² is estimated as 0, so the prediction interval allows for no difference between true effects; "
                 f"{agrees.rstrip('.')}"
             )
-        if self.k > 1 and self.spec.test.startswith("knapp_hartung") and self.terms == ("intercept",):
-            reasons.append(unequal(self.fitted))
-        if self.spec.test == "kenward_roger" and self.k > 1:
-            reasons.append(weak_degrees(self.reference))
+        if self.k > 1:
+            reasons += cautions(self.fitted, self.reference, self.spec.test)
+        if self.spec.test == "kenward_roger" and math.isnan(self._moderators["qm"]) and len(self.terms) > 1:
+            reasons.append("the joint test is undefined: τ² is too poorly determined for an F distribution")
         if int(self.tau2_estimate.maxima) > 1:
             reasons.append(
                 "the likelihood has more than one maximum; the highest is reported (profile_tau2 shows the fit at each)"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from metail2.errors import UnknownChoice
+from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.inference import JointTest
 from metail2.models.base import PooledResult, study_table
 from metail2.models.random_effects_result import RandomEffectsResult
@@ -18,6 +18,8 @@ from metail2.results import GROUP_COLUMNS, TIDY_COLUMNS
 from metail2.wording import number, p_value, percent
 
 OVERALL = "overall"
+FEW = 5
+"""Studies in a group below which its own τ² is hardly known: the χ² test then errs in 9 to 23 % instead of 5 %."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -50,8 +52,12 @@ class SubgroupResult(PooledResult):
         Raises
         ------
         UnknownChoice
-            If there is no such group, or τ² is common, so that no group has a fit of its own.
+            If there is no such group.
+        ModelError
+            If τ² is common, so that no group has a fit of its own.
         """
+        if not self.results:
+            raise ModelError("With a common τ² no group has a fit of its own; read groups().")
         if label not in self.results:
             raise UnknownChoice("group with a fit of its own", label, self.results)
         return self.results[label]
@@ -96,7 +102,10 @@ class SubgroupResult(PooledResult):
         return table.assign(group=[label or "" for label in self.labels])
 
     def companions(self) -> pd.DataFrame:
-        """Return what must stand beside an interval; ``group`` says whose it is, empty for all studies together."""
+        """Return what must stand beside an interval; ``group`` says whose it is, empty for all studies together.
+
+        With a common τ² the reasons of the regression stand in the groups' ``status_reason``.
+        """
         parts = {"": self.overall.companions()} | {name: result.companions() for name, result in self.results.items()}
         named = [table.assign(group=name) for name, table in parts.items() if len(table)]
         return pd.concat(named, ignore_index=True) if named else parts[""].assign(group="")
@@ -108,6 +117,8 @@ class SubgroupResult(PooledResult):
     def _group_lines(self) -> list[str]:
         measure, glance = self.effects.definition, self.overall.glance().iloc[0]
         tau2 = "one τ² for all groups" if self.spec.common_tau2 else "each group with its own τ²"
+        if self.spec.model.tau2 == "CE":
+            tau2 = "a common effect within each group"
         beside = self.companions().to_dict("records")
         lines = [f"{model_line(dict(glance), measure)}, by {self.spec.by} ({tau2})", ""]
         for row in self.groups().to_dict("records"):
@@ -121,11 +132,25 @@ class SubgroupResult(PooledResult):
         """Say whether the groups differ, with the test and its degrees of freedom."""
         found = self.between
         if math.isnan(found.statistic):
-            return "  Groups cannot be compared: a standard error is 0."
+            zero = bool((self.table["se"] == 0).any())
+            why = "a standard error is 0" if zero else "τ² is too poorly determined for an F distribution"
+            return f"  Groups cannot be compared: {why}."
         kind, df = "χ²", number(found.df, 0)
         if math.isfinite(found.df_error):
             kind, df = "F", f"{df} and {number(found.df_error, 0 if float(found.df_error).is_integer() else 1)}"
-        return f"  Difference between groups: {kind} = {number(found.statistic)} on {df} df, {p_value(found.p_value)}"
+        test = f"{kind} = {number(found.statistic)} on {df} df, {p_value(found.p_value)}"
+        return f"  Difference between groups: {test}{self._about_difference()}"
+
+    def _about_difference(self) -> str:
+        """Say what the test of groups with their own τ² takes for granted, and where that misleads."""
+        if self.spec.common_tau2 or self.spec.model.tau2 == "CE":
+            return ""
+        smallest = int(self.table["k"].min())
+        told = " (by model-based standard errors, each τ² taken as known)"
+        if smallest >= FEW:
+            return told
+        studies = "1 study" if smallest == 1 else f"{smallest} studies"
+        return f"{told}; with a group of {studies} it finds differences too often: see common_tau2"
 
 
 def _spread(row: Mapping[object, float]) -> str:

@@ -15,9 +15,10 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import MetailWarning, ModelError, UnknownChoice
 from metail2.kernels.heterogeneity import heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import JointTest, joint_test
+from metail2.models.doubts import cautions
 from metail2.models.random_effects import RandomEffects
 from metail2.models.random_effects_result import RandomEffectsResult
-from metail2.models.subgroup_result import SubgroupResult
+from metail2.models.subgroup_result import OVERALL, SubgroupResult
 from metail2.wording import some
 
 Floats = NDArray[np.float64]
@@ -99,12 +100,30 @@ class Subgroups:
     def _labels(self, effects: EffectSizes) -> list[str | None]:
         if self.by not in effects.moderators:
             raise UnknownChoice("column of groups", self.by, map(str, effects.moderators.columns))
-        column = effects.moderators[self.by]
-        labels = [None if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)]
+        labels = _as_text(effects.moderators[self.by])
+        _check_labels(self.by, effects.moderators[self.by], labels)
         lost = [study for study, label in zip(effects.study, labels, strict=True) if label is None]
         if lost:
             warnings.warn(f"{some(lost)}: left out, because {self.by!r} is missing.", MetailWarning, stacklevel=4)
         return labels
+
+
+def _as_text(column: pd.Series) -> list[str | None]:
+    """Labels as text, None where missing; whole numbers without the decimal that a missing neighbour gave them."""
+    whole = pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 == 0).all())
+    return [
+        None if missing else str(int(value) if whole else value)
+        for value, missing in zip(column, column.isna(), strict=True)
+    ]
+
+
+def _check_labels(by: str, column: pd.Series, labels: list[str | None]) -> None:
+    """Refuse labels that could not be told apart in tables: empty, ``overall``, or different values of one text."""
+    for reserved in ("", OVERALL):
+        if reserved in labels:
+            raise ModelError(f"{by!r} has a group called {reserved!r}, a name that tables need; give it another.")
+    if len(set(labels) - {None}) != column.nunique():
+        raise ModelError(f"{by!r} holds different values that read alike, such as 1 and '1'; make them one kind.")
 
 
 Parts = tuple[pd.DataFrame, JointTest, Mapping[str, RandomEffectsResult]]
@@ -148,9 +167,12 @@ def _common(model: RandomEffects, effects: EffectSizes, groups: list[str]) -> Pa
 def _within(result: RandomEffectsResult, own: NDArray[np.bool_]) -> dict[str, object]:
     """What a group's own studies say of its heterogeneity, under the common τ²."""
     yi, vi = result.fitted.yi[own], result.fitted.vi[own]
-    known = {"k": len(yi), "tau2": result.tau2, "status": "ok", "status_reason": ""}
+    reasons = list(cautions(result.fitted, result.reference, result.spec.test))
+    if len(yi) == 1 and result.spec.tau2 != "CE":
+        reasons.insert(0, "one study, whose interval rests on the τ² of all groups")
+    known = {"k": len(yi), "tau2": result.tau2, "status": "ok", "status_reason": "; ".join(reasons)}
     if len(yi) == 1:
-        return known | {"status_reason": "one study, whose interval rests on the τ² of all groups"}
+        return known
     spread = heterogeneity(yi, vi, np.ones((len(yi), 1)))
     i2 = NAN if result.spec.tau2 == "CE" else float(i2_from_tau2(result.tau2_estimate.value, spread.typical_variance))
     return known | {

@@ -49,7 +49,8 @@ def model_line(glance: Row, measure: Measure) -> str:
     if glance["status"] == "one_study":
         return f"{name}, 1 study: not pooled"
     studies = "1 study" if glance["k"] == 1 else f"{glance['k']} studies"
-    return f"{name}, {studies}, {TAU2_NAMES[glance['method']]}, {TEST_NAMES[glance['test']]}"
+    weights = f", weights {glance['weights']}" if glance.get("weights") else ""
+    return f"{name}, {studies}, {TAU2_NAMES[glance['method']]}, {TEST_NAMES[glance['test']]}{weights}"
 
 
 def _coefficients(result: Pooled, glance: Row, measure: Measure) -> list[str]:
@@ -70,7 +71,9 @@ def _coefficients(result: Pooled, glance: Row, measure: Measure) -> list[str]:
 
 def _against_null(row: Row, measure: Measure) -> str:
     """Write the P value where the measure has a value of no effect; a single proportion or mean has none."""
-    return "" if math.isnan(measure.null) else f", {p_value(row['p_value'])}"
+    if math.isnan(measure.null):
+        return ""
+    return ", P not defined" if row.get("se") == 0 else f", {p_value(row['p_value'])}"
 
 
 def _sized(result: Pooled, measure: Measure) -> list[str]:
@@ -107,9 +110,14 @@ def _moderators(glance: Row) -> list[str]:
     """Say what the moderators do together; nothing without moderators."""
     if math.isnan(glance["qm"]):
         return []
+    error = glance.get("qm_df_error", math.nan)
     joint = f"F = {number(glance['qm'])}" if glance["test"] != "z" else f"QM = {number(glance['qm'])}"
+    degrees = f"{glance['qm_df']:g}" + (
+        "" if math.isnan(error) else f" and {number(error, 0 if error % 1 == 0 else 1)}"
+    )
     share = "" if math.isnan(glance["r2"]) else f"; R² = {percent(glance['r2'])}"
-    return [f"  All moderators together: {joint} on {glance['qm_df']:g} df, {p_value(glance['qm_p'])}{share}"]
+    what = "coefficients" if glance["qm_df"] == glance["p"] else "moderators"
+    return [f"  All {what} together: {joint} on {degrees} df, {p_value(glance['qm_p'])}{share}"]
 
 
 def _heterogeneity(glance: Row) -> str:

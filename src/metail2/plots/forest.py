@@ -70,7 +70,8 @@ def forest(
     UnknownChoice
         For a layout, transform or measure that is not registered.
     MetailError
-        If there are no studies, if `common` has another measure, or if `favours` is given for a measure without null.
+        If there are no studies, if `common` has another measure or number of studies, or if `favours` is given for a
+        measure without null.
     """
     _ = LAYOUTS[layout]
     facts, other = Facts(result), Facts(common) if common is not None else None
@@ -88,6 +89,10 @@ def _check(facts: Facts, other: Facts | None, favours: tuple[str, str] | None) -
         raise MetailError("There is no study to draw: the result's studies() is empty.")
     if other is not None and other.model["measure"] != code:
         raise MetailError(f"The common-effect result is of measure {other.model['measure']}, the other of {code}.")
+    if other is not None and other.model["k"] != facts.model["k"]:
+        raise MetailError(
+            f"The common-effect result is of {other.model['k']} studies, the other of {facts.model['k']}."
+        )
     if favours is not None and math.isnan(MEASURES[code].null):
         raise MetailError(f"Measure {code} has no value of no effect, so nothing is favoured: leave favours out.")
 

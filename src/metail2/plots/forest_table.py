@@ -211,7 +211,8 @@ def _grouped_rows(facts: Facts) -> list[Row]:
         rows += [*_study_rows(own), Row("subtotal", "  Subtotal", estimate, lower, upper, weight, sums)]
         spread = group_heterogeneity(group, str(facts.model["method"]))
         rows += [Row("note", f"  {spread}")] if spread else []
-    return rows + _study_rows(studies[~studies["group"].isin(facts.groups["group"])].assign(group="Group missing"))
+    apart = studies[~studies["group"].isin(facts.groups["group"])]
+    return rows + _study_rows(apart.assign(group=apart["group"].replace("", "Group missing")))
 
 
 def _plain(label: str) -> str:

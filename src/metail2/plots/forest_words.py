@@ -11,7 +11,7 @@ import pandas as pd
 from metail2.effects.measures import MEASURES, Measure
 from metail2.effects.transforms import TRANSFORMS, Transform
 from metail2.results import STATUS, STUDY_STATES, Grouped, Result
-from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, listed, number, p_value, percent, sentence
+from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, listed, number, p_value, percent, sentence, some
 
 COMMON = ("CE", "MH", "PETO")
 """Methods that assume one true effect: they have no τ²."""
@@ -127,8 +127,10 @@ def _not_pooled(facts: Facts) -> str:
 
 def _group_reasons(groups: pd.DataFrame) -> list[str]:
     """Say of each group what is undefined in it."""
-    pairs = zip(groups["group"], groups["status_reason"], strict=True)
-    return [f"{group}: {reason.rstrip('.')}." for group, reason in pairs if reason]
+    named: dict[str, list[str]] = {}
+    for group, reason in zip(groups["group"], groups["status_reason"], strict=True):
+        named.setdefault(reason, []).append(str(group))
+    return [f"{some(names)}: {reason.rstrip('.')}." for reason, names in named.items() if reason]
 
 
 def group_heterogeneity(row: pd.Series[Any], method: str) -> str:

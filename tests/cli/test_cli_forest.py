@@ -94,7 +94,7 @@ def test_two_common_effects_are_one_too_many(run, table, untouched):
     table()
     untouched()
     ended = run("forest", "trials.csv", "--measure", "RR", "--model", "mantel_haenszel", "--common", "-o", "x.svg")
-    message = "--common has no meaning with --model mantel_haenszel, which is one already; leave it out."
+    message = "--common draws a second diamond beside random effects, not beside mantel_haenszel; leave it out."
     assert ended == (2, "", f"error: {message}\n")
 
 

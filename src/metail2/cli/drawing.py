@@ -30,7 +30,9 @@ def draw(asked: Analysis, output: Path, transform: str | None, favours: tuple[st
     from metail2.plots.saving import save
 
     if common and asked.model != "random_effects":
-        raise WrongUse(f"--common has no meaning with --model {asked.model}, which is one already; leave it out.")
+        raise WrongUse(
+            f"--common draws a second diamond beside random effects, not beside {asked.model}; leave it out."
+        )
     specification, effects = asked.specification(), asked.effects()
     if len(effects) > MOST_STUDIES:
         raise ReportError(

@@ -73,7 +73,11 @@ Columns = Annotated[
 ]
 Model = Annotated[
     str,
-    typer.Option(metavar="MODEL", help="random_effects, mantel_haenszel, peto, mixed_counts or beta_binomial."),
+    typer.Option(
+        metavar="MODEL",
+        help="random_effects, mantel_haenszel, peto (measure PETO, or HR from o_minus_e and v), "
+        "mixed_counts or beta_binomial.",
+    ),
 ]
 Likelihood = Annotated[
     str | None,
@@ -89,9 +93,7 @@ Tau2 = Annotated[
 ]
 Test = Annotated[
     str | None,
-    typer.Option(
-        metavar="TEST", help="knapp_hartung (the default), knapp_hartung_adhoc, iqwig, kenward_roger, t, z."
-    ),
+    typer.Option(metavar="TEST", help="knapp_hartung (the default), knapp_hartung_adhoc, iqwig, kenward_roger, t, z."),
 ]
 Moderators = Annotated[
     str | None, typer.Option(metavar="FORMULA", help='Meta-regression on columns of the file, e.g. "ablat + year".')

@@ -95,6 +95,8 @@ def test_studies_that_are_not_in_the_fit_are_passed_over():
         result = m2.pool(effects)
     assert cumulative(result, order="year")["study"].tolist() == ["c", "d", "a"]
     assert cumulative(result, order=[3, 1, 0, 2])["study"].tolist() == ["d", "a", "c"]
+    with pytest.raises(ModelError, match="The order must hold the position of b once"):
+        cumulative(result, order=[3, 1, 1, 0, 2])
 
 
 @pytest.mark.parametrize(
@@ -102,7 +104,15 @@ def test_studies_that_are_not_in_the_fit_are_passed_over():
     [
         ([0, 1, 2, 3, 4, 5], "The order must hold the position of g once"),
         ([0, 1, 2, 3, 4, 5, 5, 6], "The order must hold the position of f once"),
+        ([0, 1, 2, 3, 4, 5, 6, 99], "The order has position 99, but the effects have the positions 0 to 6"),
+        ([0, 1, 2, 3, 4, 5, 6, -1, 7], "The order has positions -1 and 7, but the effects have"),
+        ([0, 1, 2, 3, 4, 5, 6, 6, 6], "The order must hold the position of g once"),
+        ([], "The order must hold the position of a, b, c, d, e and 2 more once"),
         ([0.0, 1, 2, 3, 4, 5, 6], "list of positions"),
+        ([True, 1, 2, 3, 4, 5, 6], "list of positions"),
+        ([0, [1, 2]], "list of positions"),
+        ({"year": 1}, "list of positions"),
+        (3, "list of positions"),
         ([[0, 1]], "list of positions"),
         ("mixed", "'mixed' mixes numbers and text"),
     ],
@@ -142,7 +152,7 @@ def test_models_of_tables():
     np.testing.assert_allclose(
         table.loc[1, FIGURES].astype(float), model.fit(frame.iloc[[0, 2]]).tidy()[FIGURES].iloc[0]
     )
-    assert "Q needs at least 2 studies" in table["note"][0]
+    assert "heterogeneity needs an estimate and at least 2 studies with events" in table["note"][0]
 
 
 def test_one_study_is_its_own_only_row():
@@ -155,3 +165,13 @@ def test_effects_that_agree():
     table = cumulative(m2.pool([0.3] * 3, [0.1, 0.2, 0.3]))
     assert (table["estimate"] == 0.3).all()
     assert table["note"][1:].str.contains("Hartung–Knapp standard error is 0").all()
+
+
+def test_groups_have_the_heterogeneity_of_their_own_studies():
+    table = cumulative(m2.pool(EFFECTS.assign(half=list("abababa")), subgroup="half"), order="x")
+    order = np.argsort(EFFECTS.moderators["x"])
+    refit = m2.pool(first(5, order).assign(half=np.array(list("abababa"))[np.sort(order[:5])]), subgroup="half")
+    rows = table[table["study"] == EFFECTS.study[order[4]]].set_index("term")
+    groups = refit.groups().set_index("group")
+    np.testing.assert_array_equal(rows.loc[groups.index, SPREAD], groups[SPREAD].astype(float))
+    assert rows.loc["overall", "q"] == refit.overall.q

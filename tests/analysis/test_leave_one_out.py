@@ -148,3 +148,53 @@ def test_nothing_to_leave_out():
         leave_one_out(m2.pool([0.1], [0.04]))
     with pytest.raises(ModelError, match="Nothing is pooled here"):
         leave_one_out(StudiesOnly("too different").fit(EFFECTS))
+
+
+@pytest.mark.parametrize("options", [{}, {"tau2": "CE"}, {"common_tau2": True}, {"tau2": "CE", "common_tau2": True}])
+def test_a_group_has_the_heterogeneity_of_its_own_studies(options):
+    table = leave_one_out(m2.pool(EFFECTS, subgroup="group", **options))
+    for i in (0, 4):
+        refit = m2.pool(EFFECTS.drop(i), subgroup="group", **options)
+        rows = table[table["study"] == EFFECTS.study[i]]
+        own = pd.concat([refit.groups(), refit.overall.tidy().join(refit.overall.glance()[SPREAD])])
+        np.testing.assert_array_equal(rows[FIGURES + SPREAD], own[FIGURES + SPREAD].astype(float))
+    assert table["q"].nunique() > 9  # not that of all studies in every row
+    gaps = table[SPREAD].isna().any(axis=1)
+    assert gaps.any() == (options.get("tau2") == "CE")
+    assert (table["note"] != "").equals(gaps)
+
+
+def test_a_group_of_one_study_says_so():
+    effects = EFFECTS.subset(np.arange(9) < 5).assign(half=list("aaabb"))
+    for common, said in ((False, "one study: its own normal"), (True, "one study, whose interval rests on the τ² of")):
+        table = leave_one_out(m2.pool(effects, subgroup="half", common_tau2=common)).set_index(["study", "term"])
+        assert np.isnan(table.loc[("d", "b"), "q"])
+        assert table.loc[("d", "b"), "note"].startswith(said)
+        assert np.isfinite(table.loc[("d", "a"), "q"])
+
+
+def test_other_models_encode_their_moderators_anew():
+    result = m2.LocationScale("w", moderators="center(x)").fit(EFFECTS)
+    table = leave_one_out(result)
+    refit = m2.LocationScale("w", moderators="center(x)").fit(EFFECTS.drop(2)).tidy()
+    np.testing.assert_allclose(table.loc[table["study"] == "c", FIGURES], refit[FIGURES], rtol=1e-12)
+
+
+def test_models_without_tau2_or_q_say_so():
+    beta_binomial = leave_one_out(m2.BetaBinomial("OR").fit(COUNTS))
+    assert beta_binomial[SPREAD].isna().all(axis=None)
+    assert beta_binomial["note"].str.contains("there is no τ², I², Q").all()
+    assert not beta_binomial["note"].str.contains("at least 2 studies").any()
+    tables = leave_one_out(m2.MantelHaenszel("RD").fit(COUNTS))
+    assert tables["note"].str.contains("a common effect is assumed, so there is no τ²").all()
+    scale = leave_one_out(m2.LocationScale(scale="x").fit(EFFECTS))
+    assert scale["note"].str.contains("τ² depends on the study").all()
+
+
+@pytest.mark.parametrize("function", [leave_one_out, m2.cumulative])
+@pytest.mark.parametrize(
+    ("thing", "kind"), [([1, 2], "a list"), (None, "None"), (COUNTS, "a DataFrame"), (EFFECTS, "an EffectSizes")]
+)
+def test_what_is_no_result(function, thing, kind):
+    with pytest.raises(ModelError, match=f"{function.__name__} reads a pooled result, .* but this is {kind}\\.$"):
+        function(thing)

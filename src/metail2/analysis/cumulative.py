@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from metail2.analysis.refits import (
     is_mean,
     members,
     noted,
+    pooled,
     spread_figures,
     undetermined,
 )
@@ -51,18 +53,21 @@ def cumulative(result: PooledResult, order: str | ArrayLike | None = None) -> pd
     DataFrame
         ``study estimate se statistic p_value ci_lower ci_upper tau2 i2 q i2_q note``: in row n the result of the first
         n studies, named after the one added; columns as in `leave_one_out`. The first row is the study itself, with
-        its normal interval. With moderators one row a study and coefficient, with the column ``term``; the moderators
-        stay encoded as in the fit, and rows of too few studies are NaN with the reason in `note`.
+        its normal interval. With moderators or subgroups one row a study and coefficient or group, with the column
+        ``term``, and rows of too few studies are NaN with the reason in `note`. Moderators are encoded as
+        `leave_one_out` says.
 
     Raises
     ------
     ModelError
-        If the order leaves out, repeats or cannot place a study of the fit, or nothing is pooled.
+        If the order leaves out, repeats or cannot place a study of the fit, or has a position where there is no effect;
+        or if this is no pooled result.
 
     Notes
     -----
     Lau J, Antman EM, Jimenez-Silva J, et al. (1992). New England Journal of Medicine 327:248–254.
     """
+    result = pooled(result, "cumulative")
     placed = _placed(result, order)
     study = result.effects.study
     names = [study[i] for i in placed]
@@ -78,15 +83,24 @@ def _placed(result: PooledResult, order: str | ArrayLike | None) -> Integers:
         return used
     if isinstance(order, str):
         return used[_by_column(result, order, used)]
-    given = np.asarray(order)
-    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+    given, study = _positions(order, len(result.effects)), result.effects.study
+    times = np.bincount(given, minlength=len(study))
+    wrong = [study[i] for i in np.flatnonzero((times > 1) | ((times == 0) & np.isin(np.arange(len(study)), used)))]
+    if wrong:
+        raise ModelError(f"The order must hold the position of {some(wrong)} once.")
+    return given[np.isin(given, used)]
+
+
+def _positions(order: ArrayLike, count: int) -> Integers:
+    """The order as positions among `count` effects."""
+    given = np.array(order, dtype=object)
+    whole = [isinstance(place, Integral) and not isinstance(place, bool) for place in given.ravel()]
+    if given.ndim != 1 or not all(whole):
         raise ModelError("The order must be a column of the moderators or a list of positions (whole numbers from 0).")
-    placed = given[np.isin(given, used)].astype(np.int64)
-    if len(np.unique(placed)) < len(placed) or len(placed) < len(used):
-        study, times = result.effects.study, np.array([(placed == i).sum() for i in used])
-        wrong = used[times != 1]
-        raise ModelError(f"The order must hold the position of {some([study[i] for i in wrong])} once.")
-    return placed
+    if nowhere := [str(place) for place in given if not 0 <= place < count]:
+        where = f"position {nowhere[0]}" if len(nowhere) == 1 else f"positions {some(nowhere)}"
+        raise ModelError(f"The order has {where}, but the effects have the positions 0 to {count - 1}.")
+    return given.astype(np.int64)
 
 
 def _by_column(result: PooledResult, column: str, used: Integers) -> Integers:

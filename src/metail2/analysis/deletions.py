@@ -42,7 +42,7 @@ def compared(result: RandomEffectsResult, name: str) -> Compared:
     ModelError
         If the result is of another model, or the fit has one study.
     """
-    random_effects(result, name)
+    random_effects(result, name, "leave_one_out and cumulative read any pooled result")
     estimable, notes = deletable(result)
     without = without_each(result.fitted, result.spec.test, result.spec.level, estimable)
     found = influence_measures(result.fitted, result.reference, without)

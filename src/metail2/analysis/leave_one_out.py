@@ -16,6 +16,7 @@ from metail2.analysis.refits import (
     labels,
     members,
     noted,
+    pooled,
     spread_figures,
 )
 from metail2.errors import ModelError
@@ -42,19 +43,24 @@ def leave_one_out(result: PooledResult) -> pd.DataFrame:
         order of the fit, on the pooled scale. `i2` is from τ², `i2_q` from Q, both percent; a common effect has a
         `tau2` of 0 and no `i2`, models without a between-study variance have neither, and one study has no Q. With
         moderators, where no single effect exists, one row a study left out and coefficient, with the column ``term``
-        after ``study``; the moderators stay encoded as in the fit (centring, splines, levels). `note` says why a row is
-        NaN, and what the refit warned of.
+        after ``study``; with subgroups one row a study left out and group, each with the heterogeneity of its own
+        studies, and the row ``overall``. `note` says why a figure is NaN, and what the refit warned of.
+
+        The moderators of `RandomEffects` stay encoded as in the fit (centring, splines, levels). Other models are
+        fitted from their formula again, so that ``center``, ``poly`` and splines take their centres and knots from the
+        studies that remain, and the intercept is the effect at another centre.
 
     Raises
     ------
     ModelError
-        If the fit has one study, or nothing is pooled.
+        If this is no pooled result, or the fit has one study.
 
     Notes
     -----
     Equal to fitting each subset, with the global maximum of the likelihood, for any number of studies in memory linear
     in it; a mean by (restricted) maximum likelihood also in time linear in it.
     """
+    result = pooled(result, "leave_one_out")
     names, used = labels(result), members(result)
     if len(used) < 2:
         raise ModelError(f"{names[0]} is the only study in the fit, so it cannot be left out.")

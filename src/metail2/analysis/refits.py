@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from metail2.errors import MetailError, ModelError
 from metail2.kernels.heterogeneity import i2_from_q, i2_from_tau2
 from metail2.kernels.inference import Wald
+from metail2.models.base import PooledResult, check_level
 from metail2.models.design import check_rank
 from metail2.models.random_effects_result import RandomEffectsResult
-from metail2.results import STATUS
+from metail2.models.studies_only import StudiesOnlyResult
+from metail2.results import STATUS, Grouped
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -25,13 +27,36 @@ SPREAD = ("tau2", "i2", "q", "i2_q")
 IN_THE_FIT = ("used", "no_events")
 """States of `studies()` whose studies a model of tables reads."""
 NO_I2 = "the model has no I² from τ², only from Q"
-NO_Q = "Q needs at least 2 studies"
 NEARLY_ALONE = 1e-4
 """Designs whose rank is checked without a study are those in which its leverage is within this of 1."""
 
 
-def random_effects(result: Any, name: str) -> RandomEffectsResult:
+def pooled(result: object, name: str) -> PooledResult:
+    """Return the result, or say that the function called `name` reads pooled results only.
+
+    Raises
+    ------
+    ModelError
+        If it is something else, or nothing is pooled.
+    """
+    if isinstance(result, StudiesOnlyResult):
+        raise ModelError("Nothing is pooled here, so there is no fit to repeat without some of the studies.")
+    if not isinstance(result, PooledResult):
+        raise ModelError(f"{name} reads a pooled result, such as pool() returns, but this is {_kind(result)}.")
+    return result
+
+
+def random_effects(result: object, name: str, otherwise: str = "") -> RandomEffectsResult:
     """Return the result, or say that the function called `name` reads random-effects results only.
+
+    Parameters
+    ----------
+    result : object
+        What the caller was given.
+    name : str
+        Of the function.
+    otherwise : str
+        What there is for pooled results of other models; may be empty.
 
     Raises
     ------
@@ -39,31 +64,39 @@ def random_effects(result: Any, name: str) -> RandomEffectsResult:
         If the result is of another kind, or of one study.
     """
     if not isinstance(result, RandomEffectsResult):
-        raise ModelError(
-            f"{name} reads a result of pool() or RandomEffects, but this is a {type(result).__name__}; "
-            "leave_one_out and cumulative read any pooled result."
-        )
+        advice = f"; {otherwise}" if otherwise and isinstance(result, PooledResult) else ""
+        raise ModelError(f"{name} reads a result of pool() or RandomEffects, but this is {_kind(result)}{advice}.")
     if result.k == 1:
         raise ModelError(f"{name} compares studies, and {labels(result)[0]} is the only one in the fit.")
     return result
 
 
-def members(result: Any) -> Integers:
+def _kind(thing: object) -> str:
+    name = type(thing).__name__
+    return "None" if thing is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def chosen_level(result: PooledResult, level: float | None) -> float:
+    """Return the level asked for, by default that of the fit; raise unless it is between 0 and 1."""
+    chosen: float = result.spec.level if level is None else level
+    check_level(chosen)
+    return chosen
+
+
+def members(result: PooledResult) -> Integers:
     """Positions of the effects that are in the fit, shape (k,)."""
     if isinstance(result, RandomEffectsResult):
         return result.used
-    if result.tidy().empty:
-        raise ModelError("Nothing is pooled here, so there is no fit to repeat without some of the studies.")
     return np.flatnonzero(result.studies()["state"].isin(IN_THE_FIT))
 
 
-def labels(result: Any) -> list[str]:
+def labels(result: PooledResult) -> list[str]:
     """Labels of the effects in the fit."""
     study = result.effects.study
     return [study[i] for i in members(result)]
 
 
-def is_mean(result: Any) -> bool:
+def is_mean(result: PooledResult) -> bool:
     """Whether the result is one pooled effect."""
     if isinstance(result, RandomEffectsResult):
         return result.terms == ("intercept",)
@@ -114,7 +147,7 @@ def spread_figures(estimator: str, tau2: Floats, q: Floats, typical: Floats, df:
     return dict(zip(SPREAD, (tau2, i2, q, i2_q), strict=True))
 
 
-def by_refits(result: Any, names: Sequence[str], subsets: Sequence[Integers]) -> pd.DataFrame:
+def by_refits(result: PooledResult, names: Sequence[str], subsets: Sequence[Integers]) -> pd.DataFrame:
     """Fit `result.spec` to each subset of the effects (positions); one row a subset, or a subset and term."""
     rows = [row for name, kept in zip(names, subsets, strict=True) for row in _refit(result, name, kept)]
     order = ["study", "term", *FIGURES, *SPREAD, "note"]
@@ -122,31 +155,40 @@ def by_refits(result: Any, names: Sequence[str], subsets: Sequence[Integers]) ->
     return table.drop(columns="term") if is_mean(result) else table
 
 
-def _refit(result: Any, name: str, kept: Integers) -> list[dict[str, object]]:
+def _refit(result: PooledResult, name: str, kept: Integers) -> list[dict[str, object]]:
     mask = np.zeros(len(result.effects), dtype=bool)
     mask[kept] = True
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             found = result.spec.fit(result.effects.subset(mask))
-            rows, model = found.tidy(), found.glance().iloc[0]
+            rows, spreads = found.tidy().to_dict("records"), _spreads(found)
     except MetailError as error:
         return [{"study": name, "term": "", "note": str(error)}]
-    said = list(dict.fromkeys([_status(model) or _gap(model), *(str(warning.message) for warning in caught)]))
-    own = {"study": name, **{column: model[column] for column in SPREAD}, "note": "; ".join(filter(None, said))}
-    return [own | {column: row[column] for column in ("term", *FIGURES)} for row in rows.to_dict("records")]
+    warned = [str(warning.message) for warning in caught]
+    return [
+        {"study": name, "note": "; ".join(filter(None, dict.fromkeys([_said(spread), *warned])))}
+        | {column: row[column] for column in ("term", *FIGURES)}
+        | {column: spread[column] for column in SPREAD}
+        for row, spread in zip(rows, spreads, strict=True)
+    ]
 
 
-def _status(model: pd.Series[Any]) -> str:
-    """What a refit says of itself where it is not an ordinary fit."""
-    if model["status"] == "ok":
-        return ""
-    return model["status_reason"] if model["status"] == "undefined" else STATUS[model["status"]]
+def _spreads(found: PooledResult) -> list[dict[Hashable, Any]]:
+    """What tells the heterogeneity of each row of `tidy()`: that of its own group, or of the whole model."""
+    whole = found.glance().to_dict("records")
+    if isinstance(found, Grouped):
+        return found.groups().to_dict("records") + whole
+    return whole * len(found.tidy())
 
 
-def _gap(model: pd.Series[Any]) -> str:
-    """Why an ordinary refit lacks a figure of heterogeneity."""
-    return NO_Q if np.isnan(model["q"]) else NO_I2 if np.isnan(model["i2"]) else ""
+def _said(spread: Mapping[Hashable, Any]) -> str:
+    """Say why a fit is no ordinary one, or lacks a figure of heterogeneity; empty where neither is so."""
+    status: str = spread["status"]
+    lacks = status == "undefined" or any(np.isnan(spread[column]) for column in SPREAD)
+    if status != "one_study" and lacks:
+        return spread["status_reason"] or NO_I2
+    return "" if status == "ok" else STATUS[status]
 
 
 def noted(notes: Sequence[str], where: NDArray[np.bool_], sentence: str) -> list[str]:

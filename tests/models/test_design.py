@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from formulaic import model_matrix
 
 import metail2 as m2
 from metail2.errors import MetailWarning, ModelError
@@ -234,3 +235,67 @@ def test_intercept_design():
     found = intercept_design(3)
     assert found.terms == ("intercept",)
     assert found.encode(pd.DataFrame(index=range(2))).tolist() == [[1], [1]]
+
+
+# ------------------------------------------------------------------------------------- sums of columns
+@pytest.fixture
+def mixed(frame):
+    whole = np.arange(K)
+    more = {
+        "whole": whole, "small": whole.astype("u1"), "single": np.sqrt(whole).astype("f4"), "log": np.cos(whole),
+        "C": np.sin(whole), "_z": whole / 7, "yes": whole % 3 == 0, "thing": whole.astype(object),
+        "nullable": pd.array(whole, dtype="Int64"), "sort": pd.Categorical(["b", "a"] * 6), "lambda": np.sqrt(whole),
+        "intercept": whole / 3,
+    }  # fmt: skip
+    return frame.assign(**more)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "dose", "dose + year", "year+dose", "  whole + small  ", "single", "dose + dose + year", "log", "log + C",
+        "0 + dose + year", "1 + dose", "_z + 1", "dose - 1", "yes", "dose + yes", "thing", "nullable + dose",
+        "sort + dose", "design", "dose + design", "lambda", "intercept + dose", "`my dose` + dose",
+        "dose + center(year)",
+    ],
+)  # fmt: skip
+def test_every_sum_is_encoded_as_formulaic_does_it(formula, mixed):
+    found, expected = design(formula, mixed), model_matrix(formula, mixed)
+    assert list(found.terms) == ["intercept" if name == "Intercept" else name for name in expected.columns]
+    np.testing.assert_array_equal(found.x, np.asarray(expected, dtype=float))
+    spec, encoding = expected.model_spec, found.encoding
+    assert encoding.column_names == spec.column_names
+    assert encoding.term_indices == spec.term_indices
+    assert encoding.required_variables == spec.required_variables
+    assert encoding.encoder_state == spec.encoder_state
+    np.testing.assert_array_equal(found.encode(mixed.iloc[[3, 1]]), found.x[[3, 1]])
+
+
+@pytest.mark.parametrize("formula", ["dose + whole", "dose + sqrt(year)"])  # with and without formulaic
+def test_a_row_is_left_out_or_refused_by_its_label(formula, mixed):
+    mixed.loc[[0, 4], "dose"] = np.nan
+    with pytest.warns(MetailWarning, match="^study 1 and study 5 lack a moderator and are left out of the fit"):
+        found = design(formula, mixed)
+    assert np.flatnonzero(~found.complete).tolist() == [0, 4]
+    np.testing.assert_array_equal(found.x[:, 1], mixed["dose"].dropna())
+    mixed.loc[7, "dose"] = np.inf
+    with (
+        pytest.warns(MetailWarning),
+        pytest.raises(ModelError, match=r"^study 8: the formula '.*' has no finite value there; correct the moderat"),
+    ):
+        design(formula, mixed)
+
+
+def test_columns_of_one_name_and_columns_without_values(mixed):
+    twice = pd.concat([mixed[["dose"]], mixed[["dose"]]], axis=1)
+    np.testing.assert_array_equal(design("dose", twice).x, model_matrix("dose", twice, na_action="ignore"))
+    with pytest.warns(MetailWarning):
+        assert design("dose + year", mixed.assign(dose=np.nan)).x.shape == (0, 3)
+
+
+def test_the_design_is_its_own_copy(mixed):
+    found = design("dose + year", mixed)
+    before = found.x.copy()
+    mixed["dose"] *= 2
+    np.testing.assert_array_equal(found.x, before)
+    assert found.encoding.column_names == ("Intercept", "dose", "year")

@@ -138,3 +138,24 @@ def test_residuals_that_are_real_stay():
     x = np.column_stack([np.ones(4), [1.0, 2, 3, 4]])
     y = np.array([1.0, 1, 1, 1 + 1e-10])
     assert weighted_fit(y, np.ones(4), x).q() == pytest.approx(0.3e-20, rel=1e-4)
+
+
+@pytest.mark.parametrize("p", [2, 3])
+def test_one_problem_is_decomposed_as_each_of_many(p):
+    y, w, x = problem((4,), p)
+    w[2] *= 10.0 ** np.linspace(-8, 8, w.shape[-1])
+    many = weighted_fit(y, w, x)
+    for i in range(4):
+        for one in (weighted_fit(y[i], w[i], x), weighted_fit(y[i : i + 1], w[i : i + 1], x)):
+            basis, triangle = one.basis.reshape(many.basis[i].shape), one.triangle.reshape(p, p)
+            np.testing.assert_allclose(basis.T @ basis, np.eye(p), atol=1e-14)
+            rooted = np.sqrt(w[i])[:, None] * x
+            np.testing.assert_allclose(basis @ triangle, rooted, atol=1e-14 * np.abs(rooted).max())
+            assert (np.tril(triangle, -1) == 0).all()
+            np.testing.assert_allclose(one.beta.ravel(), many.beta[i], rtol=1e-12)
+            np.testing.assert_allclose(one.leverage().ravel(), many.leverage()[i], rtol=1e-12, atol=1e-15)
+
+
+def test_no_problems_at_all():
+    y, w, x = problem((4,), 3)
+    assert weighted_fit(y[:0], w[:0], x).beta.shape == (0, 3)

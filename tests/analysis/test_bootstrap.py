@@ -192,3 +192,21 @@ def test_scale(effects, kind, c):
 def test_a_progress_bar_counts_the_fits(effects, capsys):
     bootstrap(m2.pool(effects), replicates=50, progress=True)
     assert "50/50" in capsys.readouterr().err
+
+
+def test_a_moderator_is_not_taken_for_a_variance():
+    for name in ("tau2", "i2"):
+        effects = m2.EffectSizes.from_arrays(YI, VI, moderators={name: MODERATORS["dose"] - 100})
+        with pytest.raises(ModelError, match=rf"name of a quantity of the model \({name}\); rename its column"):
+            bootstrap(m2.pool(effects, moderators=name), replicates=20)
+        # a common effect has no such quantities; its slope may be negative
+        table = bootstrap(m2.pool(effects, moderators=name, tau2="CE"), replicates=200, seed=1).interval()
+        assert table["quantity"].tolist() == ["intercept", name]
+        assert table["ci_lower"].iloc[1] < 0
+        assert table["ci_upper"].iloc[0] > 0
+
+
+def test_limits_of_coefficients_are_not_cut(effects):
+    table = bootstrap(m2.pool(effects, moderators="dose"), replicates=300, seed=1).interval(0.9999, "basic")
+    assert (table["ci_lower"] < 0).tolist() == [True, True, False, False]
+    assert table["ci_lower"].tolist()[2:] == [0, 0]

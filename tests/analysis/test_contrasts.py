@@ -139,11 +139,20 @@ def test_levels_in_the_order_of_a_categorical(bcg):
         ({"x": [1, 2]}, r"'x' has 2 weights, but the model has 4 terms \(intercept, .*ablat\); give one for each"),
         ({"x": {"ablat": 0}}, "'x' has the weights .*; give finite numbers that are not all 0"),
         ({"x": {"ablat": np.inf}}, "give finite numbers"),
+        ({"x": {"ablat": "b"}}, r"'x' has the weights .*'b'.*; give finite numbers"),
+        ({"x": {"ablat": None}}, "give finite numbers"),
+        ({"x": [[1], 2, 3, 4]}, "give finite numbers"),
+        ([[0, 1]], r"weights by name, e\.g\. {'x': {'ablat': 1}}, but a list was given"),
+        ("ablat", r"weights by name, e\.g\. {'x': {'ablat': 1}}, but a str was given"),
+        (pd.DataFrame({"ablat": [1.0]}), "weights by name, .* but a DataFrame was given"),
+        ({"ablat": 1}, r"'ablat' is 1; give the weights of its terms, e\.g\. {'ablat': {'ablat': 1}}"),
+        ({"x": "ablat"}, "'x' is 'ablat'; give the weights of its terms"),
     ],
 )
 def test_weights_that_are_none(bcg, given, message):
-    with pytest.raises(ModelError, match=message):
-        contrasts(fit(bcg), given)
+    for function in (contrasts, joint_contrast_test):
+        with pytest.raises(ModelError, match=message):
+            function(fit(bcg), given)
 
 
 def test_names_that_do_not_exist(bcg):

@@ -1,6 +1,7 @@
 """Permutation tests beside loops over dense matrices, closed forms and the pinned figure."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -295,3 +296,17 @@ def test_a_progress_bar_counts_the_fits(effects, capsys):
     assert "32/32" in capsys.readouterr().err
     permutation_test(m2.pool(effects))
     assert capsys.readouterr().err == ""
+
+
+def test_nought_over_nought_is_said_to_count_as_nought():
+    effects = m2.EffectSizes.from_arrays([0.4] * 6, VI, moderators={"dose": np.arange(6.0)})
+    table = permutation_test(m2.pool(effects, moderators="dose"))
+    assert table["statistic"].tolist() == [0, 0]
+    assert (table["note"] == "estimate and standard error are both 0, which counts as a statistic of 0").all()
+    assert (permutation_test(m2.pool(YI, VI))["note"] == "").all()
+
+
+def test_a_moderator_called_as_the_intercept(effects):
+    result = m2.pool(effects, moderators="dose")
+    with pytest.raises(ModelError, match="A moderator is called 'intercept', as the model's own; rename its column"):
+        permutation_test(replace(result, terms=("intercept", "intercept")))

@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.blocks import blocks, check_count
-from metail2.analysis.refits import random_effects
+from metail2.analysis.blocks import blocks, check_count, check_seed
+from metail2.analysis.refits import chosen_level, random_effects
 from metail2.errors import MetailWarning, ModelError, UnknownChoice
 from metail2.kernels.bootstrap import LIMITS, drawn_cases, figures, of_cases, simulated, without_each
 from metail2.kernels.fitted import Fitted
-from metail2.models.base import check_level
 from metail2.models.random_effects_result import RandomEffectsResult
+from metail2.wording import listed
 
 Floats = NDArray[np.float64]
 
@@ -25,7 +25,7 @@ BOUNDS = {"tau2": (0.0, np.inf), "i2": (0.0, 100.0)}
 """What τ² and I² can be; reflected limits beyond are cut."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bootstrap:
     """Replicates of a fit.
 
@@ -48,13 +48,19 @@ class Bootstrap:
     draws: pd.DataFrame
     degenerate: int
 
-    def interval(self, level: float = 0.95, method: str = "percentile") -> pd.DataFrame:
+    def __repr__(self) -> str:
+        lost = f" ({self.degenerate} more could not be fitted)" if self.degenerate else ""
+        kind = f"{self.kind} bootstrap of {self.result.k} studies".capitalize()
+        table = self.interval().drop(columns="note").to_string(index=False)
+        return f"{kind}, {len(self.draws):,} replicates{lost}; {100 * self.result.spec.level:g} % percentiles\n{table}"
+
+    def interval(self, level: float | None = None, method: str = "percentile") -> pd.DataFrame:
         """Return what the replicates say of each quantity.
 
         Parameters
         ----------
-        level : float
-            Of the interval.
+        level : float, optional
+            Of the interval; by default that of the model.
         method : str
             ``"percentile"`` (quantiles of the replicates), ``"basic"`` (those reflected in the estimate, and cut where
             τ² would be negative or I² outside 0 to 100 %) or ``"bca"`` (bias-corrected and accelerated; for cases only,
@@ -74,11 +80,13 @@ class Bootstrap:
             If the level is not between 0 and 1, or BCa is asked of a parametric bootstrap or of moderators that the fit
             cannot keep apart without some study.
         """
-        check_level(level)
+        level = chosen_level(self.result, level)
         rule = LIMITS[method]
         draws, estimate = self.draws.to_numpy(), figures(self.result.fitted)
         lower, upper = rule(draws, estimate, level, self._jackknife() if method == "bca" else estimate[None])
-        floor, ceiling = np.transpose([BOUNDS.get(name, (-np.inf, np.inf)) for name in self.draws.columns])
+        spread = len(estimate) - len(self.result.terms)
+        free = [(-np.inf, np.inf)] * len(self.result.terms)
+        floor, ceiling = np.transpose([*free, *list(BOUNDS.values())[:spread]])
         return pd.DataFrame(
             {
                 "quantity": self.draws.columns,
@@ -140,8 +148,9 @@ def bootstrap(
     UnknownChoice
         If there is no such kind.
     ModelError
-        If the result is of another model, the fit has one study, there are fewer than 2 replicates, the studies are so
-        few that every resample which can be fitted is the data themselves, or no resample can be fitted.
+        If the result is of another model, the fit has one study, there are fewer than 2 replicates, the seed is no
+        whole number of at least 0, a moderator is called ``tau2`` or ``i2``, the studies are so few that every resample
+        which can be fitted is the data themselves, or no resample can be fitted.
 
     Notes
     -----
@@ -151,15 +160,14 @@ def bootstrap(
     Efron B, Tibshirani RJ (1993). An Introduction to the Bootstrap. Chapman & Hall. Viechtbauer W (2007). Statistics in
     Medicine 26:37–52.
     """
-    _check(result, kind)
+    names = _names(result, kind)
     replicates = check_count(replicates, "replicates", 2)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(check_seed(seed))
     steps = blocks(replicates, result.design.x.size, progress)
     sample = _simulated if kind == "parametric" else _cases
     found = [figures(fitted) for fitted in sample(result.fitted, steps, rng)]
     degenerate = replicates - sum(map(len, found))
     _tell(degenerate, replicates)
-    names = [*result.terms, *(() if result.spec.tau2 == "CE" else BOUNDS)]
     return Bootstrap(result, kind, pd.DataFrame(np.concatenate(found), columns=names), degenerate)
 
 
@@ -175,7 +183,8 @@ def _cases(own: Fitted, steps: Iterator[tuple[int, int]], rng: np.random.Generat
             yield of_cases(own, cases[fits])
 
 
-def _check(result: RandomEffectsResult, kind: str) -> None:
+def _names(result: RandomEffectsResult, kind: str) -> list[str]:
+    """Names of the quantities, of a fit that can be bootstrapped so."""
     if kind not in KINDS:
         raise UnknownChoice("kind of bootstrap", kind, KINDS)
     random_effects(result, "bootstrap")
@@ -184,6 +193,10 @@ def _check(result: RandomEffectsResult, kind: str) -> None:
             f"Every resample of the {result.k} studies that can support the coefficients ({', '.join(result.terms)}) "
             "is the data themselves; take kind='parametric'."
         )
+    spread = () if result.spec.tau2 == "CE" else BOUNDS
+    if taken := [term for term in result.terms if term in spread]:
+        raise ModelError(f"A moderator has the name of a quantity of the model ({listed(taken)}); rename its column.")
+    return [*result.terms, *spread]
 
 
 def _tell(degenerate: int, replicates: int) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.refits import random_effects
+from metail2.analysis.refits import chosen_level, random_effects
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.inference import JointTest, wald
-from metail2.models.base import check_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.results import STATUS
 from metail2.wording import MINUS, listed
@@ -56,12 +56,12 @@ def contrasts(
     UnknownChoice
         If a term or the adjustment does not exist.
     ModelError
-        If the result is of another model, the fit has one study, or a combination has no weight but 0, one that is not
-        a number, or not one for every term.
+        If the result is of another model, the fit has one study, the combinations are no mapping, or one has no weight
+        but 0, one that is not a number, or not one for every term.
     """
     random_effects(result, "contrasts")
     matrix = _matrix(result, combinations)
-    return _table(result, list(combinations), matrix, adjust, result.spec.level if level is None else level)
+    return _table(result, list(combinations), matrix, adjust, level)
 
 
 def joint_contrast_test(result: RandomEffectsResult, combinations: Weights) -> JointTest:
@@ -123,15 +123,16 @@ def pairwise(
     pairs = list(itertools.combinations(range(len(levels)), 2))
     names = [f"{levels[j]} {MINUS} {levels[i]}" for i, j in pairs]
     matrix = np.array([differences[j] - differences[i] for i, j in pairs])
-    return _table(result, names, matrix, adjust, result.spec.level if level is None else level)
+    return _table(result, names, matrix, adjust, level)
 
 
-def _table(result: RandomEffectsResult, names: list[str], matrix: Floats, adjust: str, level: float) -> pd.DataFrame:
-    check_level(level)
+def _table(
+    result: RandomEffectsResult, names: list[str], matrix: Floats, adjust: str, level: float | None
+) -> pd.DataFrame:
     rule = TESTS[result.spec.test]
     df = rule.contrast_df(result.fitted, result.reference, matrix)
     variance = np.einsum("ij,jk,ik->i", matrix, result.covariance, matrix)
-    found = wald(matrix @ result.wald.estimate, variance, df, level)
+    found = wald(matrix @ result.wald.estimate, variance, df, chosen_level(result, level))
     return pd.DataFrame(
         {
             "contrast": names,
@@ -150,25 +151,41 @@ def _table(result: RandomEffectsResult, names: list[str], matrix: Floats, adjust
 
 def _matrix(result: RandomEffectsResult, combinations: Weights) -> Floats:
     """Weights of all terms, one row a combination; shape (m, p)."""
+    if not isinstance(combinations, Mapping):
+        raise ModelError(
+            f"Contrasts are weights by name, e.g. {_example('x', result.terms)}, but a {type(combinations).__name__} "
+            "was given."
+        )
     if not combinations:
-        raise ModelError("No contrast was given; give at least one, e.g. {'b − a': {'group[T.b]': 1}}.")
+        raise ModelError(f"No contrast was given; give at least one, e.g. {_example('x', result.terms)}.")
     return np.array([_row(name, given, result.terms) for name, given in combinations.items()])
 
 
-def _row(name: str, given: Mapping[str, float] | Sequence[float], terms: tuple[str, ...]) -> Floats:
+def _example(name: object, terms: tuple[str, ...]) -> str:
+    """A contrast of the last term, as it is to be given."""
+    return str({name: {terms[-1]: 1}})
+
+
+def _row(name: object, given: object, terms: tuple[str, ...]) -> Floats:
     if isinstance(given, Mapping):
         for term in given:
             if term not in terms:
                 raise UnknownChoice("term", term, terms)
         weights = [given.get(term, 0.0) for term in terms]
-    else:
+    elif isinstance(given, Sequence | np.ndarray) and not isinstance(given, str):
         weights = list(given)
+    else:
+        raise ModelError(
+            f"The contrast {name!r} is {given!r}; give the weights of its terms, e.g. {_example(name, terms)}, or one "
+            "weight for every term."
+        )
     if len(weights) != len(terms):
         raise ModelError(
             f"The contrast {name!r} has {len(weights)} weights, but the model has {len(terms)} terms "
             f"({listed([*terms])}); give one for each."
         )
-    row = np.array(weights, dtype=float)
+    numbers = all(isinstance(weight, Real) for weight in weights)
+    row = np.array(weights if numbers else np.nan, dtype=float)
     if not np.isfinite(row).all() or not row.any():
         raise ModelError(f"The contrast {name!r} has the weights {weights}; give finite numbers that are not all 0.")
     return row

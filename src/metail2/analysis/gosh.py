@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.blocks import NUMBERS
+from metail2.analysis.blocks import NUMBERS, check_count, check_seed
 from metail2.analysis.refits import NO_I2, is_mean, labels, random_effects
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.fitted import Fitted, fit_random_effects
@@ -32,7 +32,7 @@ BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1
 """Number of bits set in each byte."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Gosh:
     """Pooled means of subsets of the studies.
 
@@ -52,6 +52,12 @@ class Gosh:
     study: tuple[str, ...]
     packed: Bits
     exhaustive: bool
+
+    def __repr__(self) -> str:
+        what = f"All {len(self):,}" if self.exhaustive else f"{len(self):,} random"
+        shown = {"pooled effect": self.means.estimate, "τ²": self.means.tau2, "I² (from Q), %": self.means.i2_q}
+        figures = pd.DataFrame(shown).quantile([0, 0.5, 1]).T.set_axis(["smallest", "median", "largest"], axis=1)
+        return f"{what} subsets of {len(self.study)} studies\n{figures.to_string()}"
 
     def table(self) -> pd.DataFrame:
         """Return one row a subset: ``k estimate tau2 i2 q i2_q note``.
@@ -112,7 +118,8 @@ def gosh(
     Raises
     ------
     ModelError
-        If the result has moderators or is of another model, the fit has one study, or `subsets` is below 1.
+        If the result has moderators or is of another model, the fit has one study, `subsets` is not a whole number
+        above 0, or `seed` not one of at least 0.
 
     Notes
     -----
@@ -122,11 +129,12 @@ def gosh(
     random_effects(result, "gosh")
     if not is_mean(result):
         raise ModelError("gosh shows one pooled effect beside its heterogeneity; pool without moderators.")
-    if subsets is not None and subsets < 1:
-        raise ModelError(f"{subsets} subsets were asked for; give at least 1.")
+    if subsets is not None:
+        subsets = check_count(subsets, "subsets", 1)
+    rng = np.random.default_rng(check_seed(seed))
     study, k = tuple(labels(result)), result.k
     all_of_them = k <= MOST_ENUMERATED and (subsets is None or subsets >= 2**k - 1)
-    packed = _everything(k) if all_of_them else _drawn(k, subsets or DRAWN, np.random.default_rng(seed))
+    packed = _everything(k) if all_of_them else _drawn(k, subsets or DRAWN, rng)
     own = result.fitted
     if all_of_them and own.estimator in SHARED and own.weights is None:
         means = every_subset(own.yi, own.vi, common=SHARED[own.estimator]).without_first()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metail2.analysis.refits import chosen_level
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import ModelError
 from metail2.kernels.henmi_copas import henmi_copas_fit
-from metail2.models.base import check_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import interval, number
 
@@ -16,7 +16,7 @@ NO_SPREAD = "; τ² is estimated as 0, so the standard error is that of a common
 FEW = "; with 2 studies the interval rests on one difference between them"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class HenmiCopas:
     """A pooled effect with the interval of Henmi and Copas, on the pooled scale.
 
@@ -47,6 +47,9 @@ class HenmiCopas:
     level: float
     effects: EffectSizes
     note: str
+
+    def __repr__(self) -> str:
+        return self.summary()
 
     def summary(self) -> str:
         """Return the result as text, back-transformed."""
@@ -87,8 +90,7 @@ def henmi_copas(result: RandomEffectsResult, level: float | None = None) -> Henm
         )
     if result.k < 2:
         raise ModelError("Henmi–Copas needs at least 2 studies, and there is 1.")
-    level = result.spec.level if level is None else level
-    check_level(level)
+    level = chosen_level(result, level)
     found = henmi_copas_fit(result.fitted.yi, result.fitted.vi, level)
     estimate, se = float(found.estimate), float(found.variance) ** 0.5
     tau2, quantile = float(found.tau2), float(found.quantile)

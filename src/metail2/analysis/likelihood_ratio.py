@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metail2.analysis.refits import random_effects
+from metail2.analysis.refits import labels, random_effects
 from metail2.errors import ModelError
 from metail2.kernels.fitted import fit_random_effects
 from metail2.kernels.inference import chi2_upper
@@ -117,13 +117,10 @@ def _check_same_effects(full: RandomEffectsResult, reduced: RandomEffectsResult)
         random_effects(result, "likelihood_ratio")
         if result.fitted.weights is not None:
             raise ModelError("Likelihoods have their own weights; fit the models without the user's weights.")
-    first, second = ([result.effects.study[i] for i in result.used] for result in results)
+    first, second = map(labels, results)
     if first != second:
-        alone = [
-            label
-            for label in {**dict.fromkeys(first), **dict.fromkeys(second)}
-            if (label in first) != (label in second)
-        ]
+        one_only = set(first) ^ set(second)
+        alone = [label for label in dict.fromkeys(first + second) if label in one_only]
         said = f"{some(alone)} {'is' if len(alone) == 1 else 'are'} in one only" if alone else "their order differs"
         raise ModelError(f"The models have different studies ({said}); fit both to the same effects.")
     same = [np.array_equal(getattr(full.fitted, name), getattr(reduced.fitted, name)) for name in ("yi", "vi")]

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.blocks import blocks, check_count
-from metail2.analysis.refits import is_mean, random_effects
+from metail2.analysis.blocks import blocks, check_count, check_seed
+from metail2.analysis.refits import chosen_level, is_mean, noted, random_effects
 from metail2.errors import ModelError
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.fitted import Fitted, fit_random_effects
 from metail2.kernels.permutation import RowOrders, Scheme, SignFlips, reaching, statistics
-from metail2.models.base import check_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import number
 
@@ -29,6 +27,7 @@ DRAWN = 10_000
 """Random arrangements where there are more."""
 BISECTED = 1e-6
 """How near a limit is approached, in standard errors."""
+NOUGHT = "estimate and standard error are both 0, which counts as a statistic of 0"
 
 
 def permutation_test(
@@ -40,7 +39,8 @@ def permutation_test(
     ----------
     result : RandomEffectsResult
         Its model decides the statistic: the t (or z) of each coefficient as `spec.test` makes it, and β′C⁻¹β of all
-        moderators together (over their number where the test is an F test).
+        moderators together (over their number where the test is an F test). Of Kenward and Roger's test C is the
+        adjusted covariance, and λ, which scales their F, is left out.
     permutations : int, optional
         Compute all arrangements if there are at most this many, otherwise draw this many at random. By default all of
         up to 65,536, otherwise 10,000 drawn.
@@ -56,12 +56,14 @@ def permutation_test(
         last row ``joint``. The P value is the share of arrangements whose statistic, in absolute value, reaches the
         observed one (within 1e-8 of it, so that rounding breaks no tie and the observed arrangement counts itself); of
         B random ones with b that reach it, (b + 1)/(B + 1). `mc_se` is its Monte Carlo standard error, 0 when exact.
-        `note` says when there are too few arrangements for a P value below 1 − `spec.level`.
+        `note` says when there are too few arrangements for a P value below 1 − `spec.level`, and when the observed
+        statistic is 0/0, which counts as 0.
 
     Raises
     ------
     ModelError
-        If the result is of another model, the fit has one study, or `permutations` is not a whole number above 0.
+        If the result is of another model, the fit has one study, `permutations` is not a whole number above 0, or
+        `seed` not one of at least 0.
 
     Notes
     -----
@@ -74,7 +76,8 @@ def permutation_test(
     Follmann DA, Proschan MA (1999). Biometrics 55:732–737. Higgins JPT, Thompson SG (2004). Statistics in Medicine
     23:1663–1682. Phipson B, Smyth GK (2010). Statistical Applications in Genetics and Molecular Biology 9:39.
     """
-    plan = _plan(result, "permutation_test", permutations, seed, progress)
+    random_effects(result, "permutation_test")
+    plan = _plan(result, permutations, seed, progress)
     p_value = plan.p_values(result.fitted)
     table = pd.DataFrame(
         {
@@ -84,7 +87,7 @@ def permutation_test(
             "mc_se": 0.0 if plan.exact else np.sqrt(p_value * (1 - p_value) / (plan.size + 1)),
             "exact": plan.exact,
             "permutations": plan.count,
-            "note": _note(plan, result.spec.level),
+            "note": _notes(result, plan),
         }
     )
     return table.iloc[:-1] if is_mean(result) else table
@@ -147,10 +150,11 @@ def permutation_interval(
     -----
     Follmann DA, Proschan MA (1999). Biometrics 55:732–737.
     """
-    level = result.spec.level if level is None else level
-    check_level(level)
-    entropy = np.random.SeedSequence(seed).entropy  # one seed for all means, also where none was given
-    plan = _plan(result, "permutation_interval", permutations, entropy, False)
+    random_effects(result, "permutation_interval")
+    level, seed = chosen_level(result, level), check_seed(seed)
+    if seed is None:  # one seed for all means
+        seed = int(np.random.default_rng().integers(2**63))
+    plan = _plan(result, permutations, seed, False)
     if not is_mean(result):
         raise ModelError("permutation_interval is about one pooled effect; pool without moderators.")
     note = _note(plan, level)
@@ -202,7 +206,7 @@ class _Plan:
     statistics: Callable[[Fitted], Floats]
     exact: bool
     size: int
-    seed: Any
+    seed: int | None
     progress: bool
 
     @property
@@ -223,8 +227,9 @@ class _Plan:
             yield self.scheme.listed(first, last, own) if self.exact else self.scheme.drawn(last - first, rng, own)
 
 
-def _plan(result: RandomEffectsResult, name: str, permutations: int | None, seed: Any, progress: bool) -> _Plan:
-    random_effects(result, name)
+def _plan(result: RandomEffectsResult, permutations: int | None, seed: int | None, progress: bool) -> _Plan:
+    if result.terms.count("intercept") > 1:
+        raise ModelError("A moderator is called 'intercept', as the model's own; rename its column.")
     most = MOST_LISTED if permutations is None else check_count(permutations, "permutations", 1)
     moderated = result.design.has_intercept and len(result.terms) > 1
     scheme: Scheme = RowOrders.of(result.design.x) if moderated else SignFlips(result.k)
@@ -232,7 +237,7 @@ def _plan(result: RandomEffectsResult, name: str, permutations: int | None, seed
     read = partial(statistics, rule=TESTS[result.spec.test], level=result.spec.level, tested=tested)
     exact = scheme.count <= most
     size = scheme.distinct if exact else DRAWN if permutations is None else most
-    return _Plan(scheme, tested, read, exact, size, seed, progress)
+    return _Plan(scheme, tested, read, exact, size, check_seed(seed), progress)
 
 
 def _shown(result: RandomEffectsResult, plan: _Plan) -> Floats:
@@ -240,6 +245,13 @@ def _shown(result: RandomEffectsResult, plan: _Plan) -> Floats:
     observed, tested = plan.statistics(result.fitted), plan.tested
     over = len(tested) if np.isfinite(result.reference.df).all() else 1
     return np.append(np.copysign(observed[:-1], result.wald.estimate[tested]), observed[-1] / over)
+
+
+def _notes(result: RandomEffectsResult, plan: _Plan) -> list[str]:
+    """Notes of the coefficients tested and of all of them."""
+    undefined = np.isnan(result.wald.statistic[plan.tested])
+    said = [_note(plan, result.spec.level)] * (len(plan.tested) + 1)
+    return noted(said, np.append(undefined, undefined.all()), NOUGHT)
 
 
 def _note(plan: _Plan, level: float) -> str:

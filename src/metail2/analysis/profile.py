@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 
-from metail2.analysis.refits import labels, random_effects
-from metail2.errors import ModelError
+from metail2.analysis.blocks import check_count
+from metail2.analysis.refits import chosen_level, labels, random_effects
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.fitted import Fitted, at_tau2
 from metail2.kernels.heterogeneity import i2_from_tau2
@@ -22,7 +22,6 @@ from metail2.kernels.likelihood import Profile, profile_ml, profile_reml
 from metail2.kernels.likelihood_sets import LikelihoodSet, curve, likelihood_set
 from metail2.kernels.tau2 import Tau2Estimate
 from metail2.kernels.wls import weighted_fit
-from metail2.models.base import check_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import listed, number, percent
 
@@ -49,7 +48,7 @@ LOW, HIGH = 25.0, 75.0
 FLAGS = ("regular", "flat", "two_peaks", "spike")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tau2Profile:
     """The profile log-likelihood of τ².
 
@@ -90,8 +89,12 @@ class Tau2Profile:
     flag: str
     sentence: str
 
+    def __repr__(self) -> str:
+        head = f"Profile of the {self.likelihood} likelihood at {len(self.curve)} values of τ²: {self.flag}"
+        return f"{head}\n{self.sentence}\n{self.fits.to_string(index=False)}"
 
-def profile_tau2(result: RandomEffectsResult, points: int = 200, level: float = 0.95) -> Tau2Profile:
+
+def profile_tau2(result: RandomEffectsResult, points: int = 200, level: float | None = None) -> Tau2Profile:
     """Profile the likelihood of the between-study variance τ².
 
     Parameters
@@ -100,8 +103,8 @@ def profile_tau2(result: RandomEffectsResult, points: int = 200, level: float = 
         With or without moderators. A fit by ML has its ordinary likelihood profiled, any other the restricted one.
     points : int
         About how many values of τ² the curve has, at least 10; they lie densest where it bends most.
-    level : float
-        Confidence level of the set and of the intervals at the peaks.
+    level : float, optional
+        Confidence level of the set and of the intervals at the peaks; by default that of the model.
 
     Returns
     -------
@@ -121,11 +124,9 @@ def profile_tau2(result: RandomEffectsResult, points: int = 200, level: float = 
     accounts for most of it; not so where one or two tiny variances make it peak at a τ² as tiny.
     """
     result = random_effects(result, "profile_tau2")
-    check_level(level)
-    if isinstance(points, bool) or not isinstance(points, int | np.integer) or points < FEWEST:
-        raise ModelError(f"points is {points!r}; give a whole number of points, {FEWEST} or more.")
+    level, points = chosen_level(result, level), check_count(points, "points", FEWEST)
     problem = _Problem(result, level)
-    tau2 = _grid(problem, int(points))
+    tau2 = _grid(problem, points)
     heights, _ = problem.curve(tau2)
     share = _share(problem)
     flag = _flag(problem, share)

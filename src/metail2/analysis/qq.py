@@ -9,12 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from metail2.analysis.blocks import blocks
-from metail2.analysis.refits import labels, random_effects
+from metail2.analysis.blocks import blocks, check_count, check_seed
+from metail2.analysis.refits import chosen_level, labels, random_effects
 from metail2.errors import ModelError
 from metail2.kernels.fitted import fit_random_effects
 from metail2.kernels.influence import residuals_and_errors
-from metail2.models.base import check_level
 from metail2.models.random_effects_result import RandomEffectsResult
 
 Floats = NDArray[np.float64]
@@ -55,7 +54,8 @@ def qq_envelope(
     Raises
     ------
     ModelError
-        If the result is of another model, the fit has one study, or there are too few replicates for the level.
+        If the result is of another model, the fit has one study, there are too few replicates for the level, or the
+        seed is no whole number of at least 0.
 
     Notes
     -----
@@ -65,8 +65,8 @@ def qq_envelope(
     Bootstrap Methods and Their Application, section 4.2.4.
     """
     random_effects(result, "qq_envelope")
-    level = result.spec.level if level is None else level
-    check_level(level)
+    level, replicates = chosen_level(result, level), check_count(replicates, "replicates", 1)
+    rng = np.random.default_rng(check_seed(seed))
     if replicates < (needed := math.ceil(round(2 / (1 - level), 6))):
         raise ModelError(f"An envelope of {100 * level:g} % needs at least {needed} replicates, not {replicates}.")
     raw, raw_se = residuals_and_errors(result.fitted)
@@ -75,7 +75,7 @@ def qq_envelope(
         raise ModelError("Every study alone determines a coefficient, so there is no residual; use fewer moderators.")
     residual = raw[kept] / raw_se[kept]
     order, study = np.argsort(residual, kind="stable"), labels(result)
-    simulated = _simulated(result, kept, replicates, np.random.default_rng(seed), progress)
+    simulated = _simulated(result, kept, replicates, rng, progress)
     lower, upper = (_simultaneous if simultaneous else _pointwise)(simulated, level)
     place = np.arange(1, len(kept) + 1)
     return pd.DataFrame(

@@ -145,11 +145,11 @@ def gosh(
 
 def _everything(k: int) -> Bits:
     """Members of all subsets that are not empty; row s − 1 holds the bits of s."""
-    return _as_bytes(np.arange(1, 2**k), k)
+    return _as_bytes(np.arange(1, 2**k, dtype="<u4"), k)
 
 
-def _as_bytes(subsets: Integers, k: int) -> Bits:
-    return np.ascontiguousarray(subsets.astype("<u4").view(np.uint8).reshape(-1, 4)[:, : -(-k // 8)])
+def _as_bytes(subsets: Integers | NDArray[np.uint32], k: int) -> Bits:
+    return np.ascontiguousarray(subsets.astype("<u4", copy=False).view(np.uint8).reshape(-1, 4)[:, : -(-k // 8)])
 
 
 def _unpacked(packed: Bits, k: int) -> Bits:

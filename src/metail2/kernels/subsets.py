@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from metail2.kernels.heterogeneity import i2_from_q, i2_from_tau2
+from metail2.kernels.heterogeneity import i2_from_tau2
 
 Floats = NDArray[np.float64]
 
@@ -61,9 +61,9 @@ class _Parts:
     pairs: Floats
 
     def joined(self, k: int, weight: float, mean: float, q: float, pairs: float) -> _Parts:
-        """Sums of the unions with another part; the mean of nothing is 0."""
+        """Sums of the unions with another part; the union of nothing with nothing has no mean."""
         total, product, apart = self.weight + weight, self.weight * weight, mean - self.mean
-        share = np.divide(weight, total, out=np.zeros_like(total), where=total > 0)
+        share = weight / total
         joined_q = self.q + q + self.weight * share * apart**2
         return _Parts(self.k + k, total, self.mean + share * apart, joined_q, self.pairs + pairs + product)
 
@@ -99,39 +99,50 @@ def every_subset(yi: Floats, vi: Floats, *, common: bool) -> SubsetMeans:
     """
     centre = yi[np.argmin(vi)]
     z, low = yi - centre, min(len(yi), LOW)
-    inside = _parts(z[:low], 1 / vi[:low])
-    outside = _parts(z[low:], 1 / vi[low:])
-    members = (np.arange(2**low) >> np.arange(low)[:, None] & 1).astype(float)
-    found = SubsetMeans.empty(2 ** len(yi))
-    for high in range(len(outside.k)):
-        parts = inside.joined(*outside.at(high))
-        block = slice(high << low, (high + 1) << low)
-        fixed = np.flatnonzero(high >> np.arange(len(yi) - low) & 1) + low
-        found.k[block] = parts.k
-        _fill(found, block, parts, common)
-        if not common:
-            sums = _weighted(z[:low], vi[:low], members, found.tau2[block])
-            sums = sums + _weighted(z[fixed], vi[fixed], 1.0, found.tau2[block])
-            moved = found.tau2[block] > 0
-            np.divide(sums[1], sums[0], out=found.estimate[block], where=moved)
-        found.estimate[block] += centre
+    found = SubsetMeans(np.empty(2 ** len(yi), dtype=np.int64), *(np.empty(2 ** len(yi)) for _ in range(5)))
+    with np.errstate(divide="ignore", invalid="ignore"):  # the empty set and single studies, which are undefined
+        inside, outside = _parts(z[:low], 1 / vi[:low]), _parts(z[low:], 1 / vi[low:])
+        means = None if common else _RandomMeans(z, vi, low)
+        for high in range(len(outside.k)):
+            block = slice(high << low, (high + 1) << low)
+            _fill(found, block, inside.joined(*outside.at(high)), high, means)
+            found.estimate[block] += centre
+    alone = np.append(0, 1 << np.arange(len(yi)))
+    for values in (found.tau2, found.i2, found.q, found.i2_q):
+        values[alone] = np.nan
     return found
 
 
-def _fill(found: SubsetMeans, block: slice, parts: _Parts, common: bool) -> None:
-    """Everything but the mean at τ², for which the mean at τ² = 0 stands."""
-    several = parts.k > 1
-    df = np.where(several, parts.k - 1.0, np.nan)
-    scale = np.where(several, 2 * parts.pairs, np.nan) / np.where(several, parts.weight, 1.0)  # Σw − Σw²/Σw
-    tau2 = np.where(several, 0.0, np.nan) if common else np.maximum(0, (parts.q - df) / scale)
-    found.estimate[block], found.tau2[block] = parts.mean, tau2
-    found.q[block] = np.where(several, parts.q, np.nan)
-    found.i2_q[block] = np.where(several, i2_from_q(parts.q, df), np.nan)
-    if not common:
-        found.i2[block] = i2_from_tau2(tau2, df / scale)
+def _fill(found: SubsetMeans, block: slice, parts: _Parts, high: int, means: _RandomMeans | None) -> None:
+    """All figures of a block, measured from the centre."""
+    df = parts.k - 1.0
+    scale = 2 * parts.pairs / parts.weight  # Σw − Σw²/Σw
+    excess = parts.q - df
+    found.k[block], found.q[block] = parts.k, parts.q
+    found.i2_q[block] = 100 * np.maximum(0, excess / parts.q)
+    if means is None:
+        found.estimate[block], found.tau2[block], found.i2[block] = parts.mean, 0.0, np.nan
+        return
+    tau2 = np.maximum(0, excess / scale)
+    found.tau2[block], found.i2[block] = tau2, i2_from_tau2(tau2, df / scale)
+    found.estimate[block] = np.where(tau2 > 0, means.at(high, tau2), parts.mean)
 
 
-def _weighted(z: Floats, vi: Floats, members: Floats | float, tau2: Floats) -> Floats:
-    """Σw and Σwz with w = 1/(v + τ²) over the members of each subset, shape (2, subsets)."""
-    weights = members / (vi[:, None] + tau2)
-    return np.stack([np.ones_like(z), z]) @ weights
+class _RandomMeans:
+    """Weighted means with weights 1/(v + τ²), in arrays that serve block after block."""
+
+    def __init__(self, z: Floats, vi: Floats, low: int) -> None:
+        self.vi, self.low = vi[:, None], low
+        self.sums = np.stack([np.ones_like(z), z])
+        self.members = (np.arange(2**low) >> np.arange(low)[:, None] & 1).astype(float)
+        self.weights = np.empty((len(z), 2**low))
+
+    def at(self, high: int, tau2: Floats) -> Floats:
+        """Means of the block's subsets, each at its own τ²; bits of `high` stand for the studies of the high part."""
+        low, fixed = self.low, np.flatnonzero(high >> np.arange(len(self.vi) - self.low) & 1) + self.low
+        weights, studies = self.weights[: low + len(fixed)], np.append(np.arange(low), fixed)
+        np.add(self.vi[studies], tau2, out=weights)
+        np.divide(self.members, weights[:low], out=weights[:low])
+        np.reciprocal(weights[low:], out=weights[low:])
+        total, product = self.sums[:, studies] @ weights
+        return np.asarray(product / total)

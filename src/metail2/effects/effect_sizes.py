@@ -307,7 +307,7 @@ def _table(moderators: Mapping[str, Any] | pd.DataFrame, k: int) -> pd.DataFrame
 def _check_values(effects: EffectSizes) -> None:
     """Refuse what no effect can be: an infinite effect, a variance that is not above 0 and finite."""
     yi, vi = effects.yi, effects.vi
-    if ((np.abs(yi) <= LARGEST) & (vi <= LARGEST) & (vi >= 1 / LARGEST)).all():
+    if np.logical_and.reduce((np.abs(yi) <= LARGEST) & (vi <= LARGEST) & (vi >= 1 / LARGEST)):
         return
     if np.isinf(yi).any():
         i = int(np.flatnonzero(np.isinf(yi))[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -56,18 +57,21 @@ def two_sided(statistic: Floats, df: float | Floats) -> Floats:
 
 def quantile(level: float, df: float) -> float:
     """Two-sided critical value at `level`, normal (df infinite) or t."""
-    return float(quantiles(level, df))
+    upper = 0.5 + level / 2
+    found = float(ndtri(upper) if _normal(df) else stdtrit(df, upper))
+    return np.inf if found > SATURATED else found
 
 
 def quantiles(level: float, df: float | Floats) -> Floats:
     """Two-sided critical values at `level`, normal (df infinite) or t with each of `df`; shape of `df`."""
-    upper = 0.5 + level / 2
-    found = np.asarray(ndtri(upper) if _normal(df) else stdtrit(df, upper))
+    if isinstance(df, float):
+        return np.asarray(quantile(level, df))
+    found = np.asarray(stdtrit(df, 0.5 + level / 2))
     return np.asarray(np.where(found > SATURATED, np.inf, found))
 
 
 def _normal(df: float | Floats) -> bool:
-    return isinstance(df, float) and np.isinf(df)
+    return isinstance(df, float) and math.isinf(df)
 
 
 def chi2_upper(q: Floats, df: float) -> Floats:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from metail2.kernels.likelihood import maximise, profile_ml, profile_reml
+from metail2.kernels.one_mean import maximise_mean
 from metail2.kernels.quadratic_forms import probability_below, solve_tau2
-from metail2.kernels.wls import WeightedFit, fitter, weighted_fit
+from metail2.kernels.wls import WeightedFit, fitter, is_mean, weighted_fit
 from metail2.registry import Registry
 
 Floats = NDArray[np.float64]
@@ -158,7 +159,10 @@ def sidik_jonkman(yi: Floats, vi: Floats, x: Floats) -> Tau2Estimate:
 
 
 def _likelihood(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> Tau2Estimate:
-    found = maximise(profile_reml if restricted else profile_ml, yi, vi, x)
+    if yi.ndim == vi.ndim == 1 and is_mean(x):
+        found = maximise_mean(yi, vi, restricted=restricted)
+    else:
+        found = maximise(profile_reml if restricted else profile_ml, yi, vi, x)
     fit = weighted_fit(yi, 1 / (vi + found.tau2[..., None]), x)
     information = fit.trace_product() if restricted else (fit.weights**2).sum(-1)
     return Tau2Estimate(found.tau2, np.sqrt(2 / information), found.iterations, found.gradient, found.maxima, fit)

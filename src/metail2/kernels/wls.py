@@ -27,14 +27,14 @@ ROUNDING = 32 * float(np.finfo(float).eps)
 DOMINANCE = 0.9
 """Share of one study in the total weight above which sums over the other studies are formed without subtracting."""
 
-_row_products: Callable[[Floats, Floats], Any] = (
+row_products: Callable[[Floats, Floats], Any] = (
     np.vecdot if hasattr(np, "vecdot") else partial(np.einsum, "...i,...i->...")  # NumPy 1.26 has no vecdot
 )
 
 
 def dot(first: Floats, second: Floats) -> Floats:
     """Sum of products over the last axis, without a temporary array."""
-    return np.asarray(_row_products(first, second))
+    return np.asarray(row_products(first, second))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class WeightedFit:
     def trace(self, diagonal: Floats | None = None) -> Floats:
         """tr(M·D) for a diagonal D, by default W (giving tr P); shape (...)."""
         d = self.weights if diagonal is None else diagonal
-        return np.asarray(d.sum(-1) - dot(d, self.weights) * self._variance())
+        return np.asarray(np.add.reduce(d, -1) - dot(d, self.weights) * self._variance())
 
     def trace_product(self, first: Floats | None = None, second: Floats | None = None) -> Floats:
         """tr(M·A·M·B) for diagonals A and B, by default W (giving tr PP); shape (...)."""
@@ -97,7 +97,7 @@ class WeightedFit:
         product, w, variance = a * b, self.weights, self._variance()
         inner_a = dot(a, w) * variance
         inner_b = inner_a if b is a else dot(b, w) * variance
-        return np.asarray(product.sum(-1) - 2 * dot(product, w) * variance + inner_a * inner_b)
+        return np.asarray(dot(a, b) - 2 * dot(product, w) * variance + inner_a * inner_b)
 
     def _variance(self) -> Floats:
         """Variance of a weighted mean, 1/Σw, shape (...)."""
@@ -216,6 +216,11 @@ Fitter = Callable[[Floats, Floats], WeightedFit]
 """``(y, weights) → WeightedFit`` for one design."""
 
 
+def is_mean(x: Floats) -> bool:
+    """Whether the design is a column of ones."""
+    return x.shape[-1] == 1 and not np.count_nonzero(x != 1)
+
+
 def fitter(x: Floats, weights: Floats) -> Fitter:
     """Return ``(y, weights) → WeightedFit`` for the design: sums for a column of ones, linear algebra for any other.
 
@@ -226,10 +231,10 @@ def fitter(x: Floats, weights: Floats) -> Fitter:
     weights : ndarray, shape (..., k)
         The most unequal weights that will be used, i.e. 1/v: whether one study dominates is decided by them.
     """
-    if x.shape[-1] > 1 or not (x == 1).all():
+    if not is_mean(x):
         return partial(_design_fit, x)
-    dominated = (weights.max(-1) > DOMINANCE * weights.sum(-1)).any()
-    return _dominated_fit if dominated else _mean_fit
+    dominated = np.maximum.reduce(weights, -1) > DOMINANCE * np.add.reduce(weights, -1)
+    return _dominated_fit if dominated.any() else _mean_fit
 
 
 def weighted_fit(y: Floats, weights: Floats, x: Floats) -> WeightedFit:
@@ -250,7 +255,7 @@ def weighted_fit(y: Floats, weights: Floats, x: Floats) -> WeightedFit:
 
 
 def _mean_fit(y: Floats, weights: Floats) -> WeightedFit:
-    variance = 1 / weights.sum(-1, keepdims=True)
+    variance = 1 / np.add.reduce(weights, -1, keepdims=True)
     first = y[..., :1]  # measured from one of the effects, equal effects leave residuals of exactly 0
     beta = first + dot(weights, y - first)[..., None] * variance
     residual = y - beta

@@ -85,7 +85,7 @@ class RandomEffects:
         warn_repeated(effects)
         warn_left_out(effects)
         design = self._design(effects)
-        used = np.flatnonzero(effects.complete)[design.complete]
+        used = effects.complete.nonzero()[0][design.complete]
         yi, vi = effects.yi[used], effects.vi[used]
         if len(used) == 0:
             raise ModelError("No effect has both a value and a variance, so there is nothing to pool.")
@@ -117,7 +117,7 @@ class RandomEffects:
     def _design(self, effects: EffectSizes) -> Design:
         complete = effects.complete
         if self.moderators is None:
-            return intercept_design(int(complete.sum()))
+            return intercept_design(int(np.count_nonzero(complete)))
         labels = tuple(label for label, kept in zip(effects.study, complete, strict=True) if kept)
         return formula_design(self.moderators, effects.moderators.loc[complete], labels)
 

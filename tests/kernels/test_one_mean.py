@@ -1,0 +1,108 @@
+"""One mean has its own search for the maximum of the likelihood: the general answer, and the right one."""
+
+import mpmath as mp
+import numpy as np
+import pytest
+
+from metail2.kernels.likelihood import maximise, profile_ml, profile_reml
+from metail2.kernels.one_mean import maximise_mean
+from metail2.kernels.tau2 import TAU2
+
+GENERAL = {True: profile_reml, False: profile_ml}
+BOTH = pytest.mark.parametrize("restricted", [True, False])
+
+
+def hard_problems(decades, count, seed=1):
+    """Variances over several orders of magnitude, and effects that either fit them or do not."""
+    rng = np.random.default_rng(seed)
+    for _ in range(count):
+        k = int(rng.integers(2, 9))
+        v = 10 ** rng.uniform(-decades, 0, k)
+        yield rng.normal(0, np.sqrt(v) * rng.choice([0.5, 1, 3], size=k)), v
+
+
+def exact_tau2(y, v, restricted, start):
+    """Root of the score near `start` with 50 digits, from the textbook's sums over pairs."""
+    y, v = [mp.mpf(float(value)) for value in y], [mp.mpf(float(value)) for value in v]
+
+    def score(tau2):
+        w = [1 / (value + tau2) for value in v]
+        total = mp.fsum(w)
+        mean = mp.fsum(a * b for a, b in zip(w, y, strict=True)) / total
+        slope = mp.fsum((a * (b - mean)) ** 2 for a, b in zip(w, y, strict=True))
+        trace = total - mp.fsum(a * a for a in w) / total if restricted else total
+        return 1 - trace / slope
+
+    return mp.findroot(score, (mp.mpf(start), mp.mpf(start) * (1 + mp.mpf("1e-9"))))
+
+
+@BOTH
+@pytest.mark.parametrize("decades", [4, 8])
+def test_the_general_search_finds_the_same(restricted, decades):
+    several = 0
+    for y, v in hard_problems(decades, 500):
+        found = maximise_mean(y, v, restricted=restricted)
+        general = maximise(GENERAL[restricted], y, v, np.ones((len(y), 1)))
+        near = 1e-12 * max(float(found.tau2), v.min())
+        if abs(found.tau2 - general.tau2) > near:  # a score that hardly falls: the general search has fewer digits
+            assert decades == 8
+            assert abs(found.tau2 - general.tau2) <= 1e4 * near
+            with mp.workdps(50):
+                assert abs(found.tau2 - exact_tau2(y, v, restricted, float(found.tau2))) <= near
+        assert found.maxima == general.maxima
+        assert abs(found.gradient) < 1e-8
+        assert found.iterations <= 12
+        several += int(found.maxima > 1)
+    assert several > 5
+
+
+@BOTH
+@pytest.mark.parametrize("decades", [1, 4, 12])
+def test_fifty_digits(restricted, decades):
+    positive = 0
+    for y, v in hard_problems(decades, 40, seed=2):
+        tau2 = float(maximise_mean(y, v, restricted=restricted).tau2)
+        if tau2 > 0:
+            positive += 1
+            with mp.workdps(50):
+                assert abs(tau2 - exact_tau2(y, v, restricted, tau2)) <= 2e-13 * max(tau2, v.min())
+    assert positive > 5
+
+
+@pytest.mark.parametrize("k", [13, 1000, 10_000])
+def test_many_studies(k):
+    rng = np.random.default_rng(k)
+    v = rng.uniform(0.01, 0.3, k)
+    y = rng.normal(50, np.sqrt(v + 0.1))
+    found, general = maximise_mean(y, v, restricted=True), maximise(profile_reml, y, v, np.ones((k, 1)))
+    assert float(found.tau2) == pytest.approx(float(general.tau2), rel=1e-12)
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-8, 1.0, 1e8, 1e30])
+@pytest.mark.parametrize("gap", [0.0, 0.5, 1.9, 2.1, 300.0])
+def test_two_studies_in_any_unit(unit, gap):
+    """With two equal variances REML is closed: (y₁ − y₂)²/2 − v."""
+    found = maximise_mean(np.array([1.0, 1 + gap]) * unit, np.full(2, 2.0) * unit**2, restricted=True)
+    assert float(found.tau2) == pytest.approx(max(0, gap**2 / 2 - 2) * unit**2, rel=1e-12, abs=0)
+    assert found.maxima == 1
+
+
+@BOTH
+def test_effects_that_agree_exactly(restricted):
+    found = maximise_mean(np.full(5, 0.7), np.array([1e-9, 0.2, 3, 0.1, 1e5]), restricted=restricted)
+    assert (found.tau2, found.gradient, found.iterations, found.maxima) == (0, 0, 0, 1)
+
+
+@pytest.mark.parametrize("code", ["ML", "REML"])
+def test_one_problem_and_a_row_of_many_agree(code):
+    y, v = (
+        np.array(values) for values in zip(*[pair for pair in hard_problems(4, 80) if len(pair[0]) == 5], strict=True)
+    )
+    x = np.ones((5, 1))
+    many = TAU2[code](y, v, x)
+    assert len(y) > 5
+    for i in range(len(y)):
+        one = TAU2[code](y[i], v[i], x)
+        np.testing.assert_allclose(one.value, many.value[i], rtol=0, atol=1e-12 * max(v[i].min(), many.value[i]))
+        np.testing.assert_allclose(one.se, many.se[i], rtol=1e-11)
+        assert one.maxima == many.maxima[i]

@@ -142,11 +142,12 @@ def test_levels_in_the_order_of_a_categorical(bcg):
         ({"x": {"ablat": "b"}}, r"'x' has the weights .*'b'.*; give finite numbers"),
         ({"x": {"ablat": None}}, "give finite numbers"),
         ({"x": [[1], 2, 3, 4]}, "give finite numbers"),
-        ([[0, 1]], r"weights by name, e\.g\. {'x': {'ablat': 1}}, but a list was given"),
-        ("ablat", r"weights by name, e\.g\. {'x': {'ablat': 1}}, but a str was given"),
-        (pd.DataFrame({"ablat": [1.0]}), "weights by name, .* but a DataFrame was given"),
+        ([[0, 1]], r"weights by name, e\.g\. {'x': {'ablat': 1}}, but this is a list"),
+        ("ablat", r"weights by name, e\.g\. {'x': {'ablat': 1}}, but this is a str"),
+        (pd.DataFrame({"ablat": [1.0]}), "weights by name, .* but this is a DataFrame"),
         ({"ablat": 1}, r"'ablat' is 1; give the weights of its terms, e\.g\. {'ablat': {'ablat': 1}}"),
         ({"x": "ablat"}, "'x' is 'ablat'; give the weights of its terms"),
+        ({"ablat": np.array(1.0)}, r"'ablat' is array\(1\.\); give the weights of its terms"),
     ],
 )
 def test_weights_that_are_none(bcg, given, message):

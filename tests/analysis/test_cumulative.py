@@ -175,3 +175,12 @@ def test_groups_have_the_heterogeneity_of_their_own_studies():
     groups = refit.groups().set_index("group")
     np.testing.assert_array_equal(rows.loc[groups.index, SPREAD], groups[SPREAD].astype(float))
     assert rows.loc["overall", "q"] == refit.overall.q
+
+
+def test_a_coefficient_without_an_error_says_why():
+    agree = m2.EffectSizes.from_arrays([0.30, 0.31, 0.29, 0.9], [0.1, 0.2, 0.3, 0.01])
+    table = cumulative(m2.LocationScale("1").fit(agree))
+    gaps = table[FIGURES].isna().any(axis=1)
+    assert gaps.any()
+    assert (table.loc[gaps, "note"] != "").all()
+    assert table["note"].str.contains("τ² is 0, the least it can be, in every study").any()

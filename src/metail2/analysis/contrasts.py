@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.refits import chosen_level, random_effects
+from metail2.analysis.refits import chosen_level, kind_of, random_effects
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.inference import JointTest, wald
@@ -153,8 +153,7 @@ def _matrix(result: RandomEffectsResult, combinations: Weights) -> Floats:
     """Weights of all terms, one row a combination; shape (m, p)."""
     if not isinstance(combinations, Mapping):
         raise ModelError(
-            f"Contrasts are weights by name, e.g. {_example('x', result.terms)}, but a {type(combinations).__name__} "
-            "was given."
+            f"Contrasts are weights by name, e.g. {_example('x', result.terms)}, but this is {kind_of(combinations)}."
         )
     if not combinations:
         raise ModelError(f"No contrast was given; give at least one, e.g. {_example('x', result.terms)}.")
@@ -172,7 +171,7 @@ def _row(name: object, given: object, terms: tuple[str, ...]) -> Floats:
             if term not in terms:
                 raise UnknownChoice("term", term, terms)
         weights = [given.get(term, 0.0) for term in terms]
-    elif isinstance(given, Sequence | np.ndarray) and not isinstance(given, str):
+    elif isinstance(given, Sequence | np.ndarray) and not isinstance(given, str) and getattr(given, "ndim", 1) == 1:
         weights = list(given)
     else:
         raise ModelError(

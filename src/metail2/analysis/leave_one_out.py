@@ -47,8 +47,9 @@ def leave_one_out(result: PooledResult) -> pd.DataFrame:
         studies, and the row ``overall``. `note` says why a figure is NaN, and what the refit warned of.
 
         The moderators of `RandomEffects` stay encoded as in the fit (centring, splines, levels). Other models are
-        fitted from their formula again, so that ``center``, ``poly`` and splines take their centres and knots from the
-        studies that remain, and the intercept is the effect at another centre.
+        fitted from their formula again, so that the centre of ``center``, the polynomials of ``poly``, the knots of
+        splines and the levels of factors are those of the studies that remain, and coefficients that depend on them are
+        not comparable from row to row.
 
     Raises
     ------

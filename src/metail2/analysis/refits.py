@@ -42,7 +42,7 @@ def pooled(result: object, name: str) -> PooledResult:
     if isinstance(result, StudiesOnlyResult):
         raise ModelError("Nothing is pooled here, so there is no fit to repeat without some of the studies.")
     if not isinstance(result, PooledResult):
-        raise ModelError(f"{name} reads a pooled result, such as pool() returns, but this is {_kind(result)}.")
+        raise ModelError(f"{name} reads a pooled result, such as pool() returns, but this is {kind_of(result)}.")
     return result
 
 
@@ -65,13 +65,14 @@ def random_effects(result: object, name: str, otherwise: str = "") -> RandomEffe
     """
     if not isinstance(result, RandomEffectsResult):
         advice = f"; {otherwise}" if otherwise and isinstance(result, PooledResult) else ""
-        raise ModelError(f"{name} reads a result of pool() or RandomEffects, but this is {_kind(result)}{advice}.")
+        raise ModelError(f"{name} reads a result of pool() or RandomEffects, but this is {kind_of(result)}{advice}.")
     if result.k == 1:
         raise ModelError(f"{name} compares studies, and {labels(result)[0]} is the only one in the fit.")
     return result
 
 
-def _kind(thing: object) -> str:
+def kind_of(thing: object) -> str:
+    """What a thing is, as a sentence names it: "a list", "an EffectSizes", "None"."""
     name = type(thing).__name__
     return "None" if thing is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
@@ -166,12 +167,14 @@ def _refit(result: PooledResult, name: str, kept: Integers) -> list[dict[str, ob
     except MetailError as error:
         return [{"study": name, "term": "", "note": str(error)}]
     warned = [str(warning.message) for warning in caught]
-    return [
-        {"study": name, "note": "; ".join(filter(None, dict.fromkeys([_said(spread), *warned])))}
-        | {column: row[column] for column in ("term", *FIGURES)}
-        | {column: spread[column] for column in SPREAD}
-        for row, spread in zip(rows, spreads, strict=True)
-    ]
+    return [{"study": name} | _row(row, spread, warned) for row, spread in zip(rows, spreads, strict=True)]
+
+
+def _row(row: Mapping[Hashable, Any], spread: Mapping[Hashable, Any], warned: list[str]) -> dict[str, object]:
+    """One row of the table, from that of `tidy()` and what tells its heterogeneity."""
+    found = {name: row[name] for name in FIGURES} | {name: spread[name] for name in SPREAD}
+    said = _said(spread, lacks=bool(np.isnan(list(found.values())).any()))
+    return found | {"term": row["term"], "note": "; ".join(filter(None, dict.fromkeys([said, *warned])))}
 
 
 def _spreads(found: PooledResult) -> list[dict[Hashable, Any]]:
@@ -182,11 +185,10 @@ def _spreads(found: PooledResult) -> list[dict[Hashable, Any]]:
     return whole * len(found.tidy())
 
 
-def _said(spread: Mapping[Hashable, Any]) -> str:
-    """Say why a fit is no ordinary one, or lacks a figure of heterogeneity; empty where neither is so."""
+def _said(spread: Mapping[Hashable, Any], lacks: bool) -> str:
+    """Say why a fit is no ordinary one or lacks a figure; empty where neither is so."""
     status: str = spread["status"]
-    lacks = status == "undefined" or any(np.isnan(spread[column]) for column in SPREAD)
-    if status != "one_study" and lacks:
+    if lacks and status != "one_study":
         return spread["status_reason"] or NO_I2
     return "" if status == "ok" else STATUS[status]
 

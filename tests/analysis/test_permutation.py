@@ -310,3 +310,11 @@ def test_a_moderator_called_as_the_intercept(effects):
     result = m2.pool(effects, moderators="dose")
     with pytest.raises(ModelError, match="A moderator is called 'intercept', as the model's own; rename its column"):
         permutation_test(replace(result, terms=("intercept", "intercept")))
+
+
+def test_the_joint_statistic_of_kenward_and_roger_is_not_scaled(effects):
+    result = m2.pool(effects, test="kenward_roger", moderators="arm + late")
+    beta, covariance = result.wald.estimate[1:], result.covariance[1:, 1:]
+    joint = permutation_test(result, permutations=2, seed=1)["statistic"].iloc[-1]
+    assert joint == pytest.approx(beta @ np.linalg.solve(covariance, beta) / 3, rel=1e-10)
+    assert joint != pytest.approx(result.glance()["qm"][0], rel=1e-4)

@@ -210,3 +210,13 @@ def test_limits_of_coefficients_are_not_cut(effects):
     table = bootstrap(m2.pool(effects, moderators="dose"), replicates=300, seed=1).interval(0.9999, "basic")
     assert (table["ci_lower"] < 0).tolist() == [True, True, False, False]
     assert table["ci_lower"].tolist()[2:] == [0, 0]
+
+
+def test_one_replicate_is_too_few():
+    result = m2.pool([0.1, 0.5, 0.3], [0.1, 0.2, 0.1])
+    distinct = [
+        [len(set(case)) > 1 for case in np.random.default_rng(seed).integers(3, size=(2, 3))] for seed in range(40)
+    ]
+    seed = [sum(fits) for fits in distinct].index(1)
+    with pytest.raises(ModelError, match="Of 2 resamples 1 can be fitted, and 2 are the least; take more"):
+        bootstrap(result, "case", 2, seed=seed)

@@ -150,7 +150,7 @@ def bootstrap(
     ModelError
         If the result is of another model, the fit has one study, there are fewer than 2 replicates, the seed is no
         whole number of at least 0, a moderator is called ``tau2`` or ``i2``, the studies are so few that every resample
-        which can be fitted is the data themselves, or no resample can be fitted.
+        which can be fitted is the data themselves, or fewer than 2 resamples can be fitted.
 
     Notes
     -----
@@ -200,8 +200,11 @@ def _names(result: RandomEffectsResult, kind: str) -> list[str]:
 
 
 def _tell(degenerate: int, replicates: int) -> None:
-    if degenerate == replicates:
-        raise ModelError(f"None of {replicates} resamples can be fitted; take more, or kind='parametric'.")
+    if replicates - degenerate < 2:
+        raise ModelError(
+            f"Of {replicates} resamples {replicates - degenerate} can be fitted, and 2 are the least; take more, or "
+            "kind='parametric'."
+        )
     if degenerate:
         warnings.warn(
             f"{degenerate} of {replicates} resamples had too few distinct studies or collinear moderators and are left "

@@ -159,3 +159,22 @@ def test_one_problem_is_decomposed_as_each_of_many(p):
 def test_no_problems_at_all():
     y, w, x = problem((4,), 3)
     assert weighted_fit(y[:0], w[:0], x).beta.shape == (0, 3)
+
+
+@pytest.mark.parametrize("lead", [(), (1,), (4,)])
+def test_a_column_of_zeros_has_no_coefficient(lead):
+    y, w, x = problem(lead, 3)
+    x[:, 1] = 0
+    with pytest.raises(np.linalg.LinAlgError, match="Singular"):
+        weighted_fit(y, w, x)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1.0, 1e100])
+def test_an_exact_fit_has_no_residual_and_an_inexact_one_keeps_its_own(scale):
+    y, w, x = problem((), 3)
+    y = scale * (x @ [1 / 3, 0.0, 1 / 7])
+    exact = weighted_fit(y, w, x)
+    assert (exact.residual == 0).all()
+    assert exact.beta[1] == 0
+    y[0] *= 1 + 1e-9
+    assert np.abs(weighted_fit(y, w, x).residual).max() > 1e-10 * abs(y[0])

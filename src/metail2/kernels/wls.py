@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dgeqrf, dorgqr
+from scipy.linalg.lapack import dgeqrf, dorgqr, dtrtri
 
 Floats = NDArray[np.float64]
 
@@ -173,7 +173,7 @@ class DesignFit(WeightedFit):
             return self._trace_product_of_others(a, b, leverage)
         product, inner_a = a * b, self._inner(a)
         overlap = (inner_a * (inner_a if b is a else self._inner(b))).sum((-2, -1))
-        return np.asarray(product.sum(-1) - 2 * dot(product, leverage) + overlap)
+        return np.asarray(dot(a, b) - 2 * dot(product, leverage) + overlap)
 
     def _inner(self, diagonal: Floats) -> Floats:
         """Q′DQ, shape (..., p, p)."""
@@ -191,6 +191,8 @@ def _without_rounding(x: Floats, y: Floats, beta: Floats, residual: Floats) -> t
 
     Then the residuals, and coefficients that contribute as little, become 0.
     """
+    if (dot(residual, residual) > ROUNDING**2 * y.shape[-1] * dot(y, y)).all():  # no more than this if all are small
+        return beta, residual
     rounding = ROUNDING * np.abs(y).max(-1, keepdims=True)
     exact = np.abs(residual).max(-1, keepdims=True) <= rounding
     if not exact.any():
@@ -272,19 +274,23 @@ def _dominated_fit(y: Floats, weights: Floats) -> WeightedFit:
     return DominatedFit(centre + beta, variance[..., None], residual, weights, weights * residual)
 
 
-def _orthonormal(rows: Floats) -> tuple[Floats, Floats]:
-    """Q and R of the matrix whose columns are `rows`, shape (..., p, k); each column of Q lies contiguous in memory.
+def _orthonormal(rows: Floats) -> tuple[Floats, Floats, Floats]:
+    """Q, R and R⁻¹ of the matrix whose columns are `rows`, shape (..., p, k); columns of Q lie contiguous in memory.
 
-    For one matrix `np.linalg.qr` takes three times as long as LAPACK within it.
+    For one matrix NumPy's functions take three times as long as LAPACK within them.
     """
     p, k = rows.shape[-2:]
     if rows.size != p * k:  # many of them, or none
         basis, triangle = np.linalg.qr(rows.swapaxes(-1, -2))
-        return np.ascontiguousarray(basis.swapaxes(-1, -2)).swapaxes(-1, -2), triangle
+        return np.ascontiguousarray(basis.swapaxes(-1, -2)).swapaxes(-1, -2), triangle, np.linalg.inv(triangle)
     reflectors, factors, *_ = dgeqrf(rows.reshape(p, k).T, overwrite_a=True)
-    triangle = (reflectors[:p] * _upper(p)).reshape(*rows.shape[:-1], p)
+    triangle = reflectors[:p] * _upper(p)
+    inverse, singular = dtrtri(triangle)
+    if singular:
+        raise np.linalg.LinAlgError("Singular matrix")
     columns = dorgqr(reflectors, factors, overwrite_a=True)[0].T
-    return columns.reshape(rows.shape).swapaxes(-1, -2), triangle
+    square = (*rows.shape[:-1], p)
+    return columns.reshape(rows.shape).swapaxes(-1, -2), triangle.reshape(square), inverse.reshape(square)
 
 
 @lru_cache
@@ -294,8 +300,7 @@ def _upper(p: int) -> Floats:
 
 def _design_fit(x: Floats, y: Floats, weights: Floats) -> WeightedFit:
     root = np.sqrt(weights)
-    basis, triangle = _orthonormal(np.multiply(x.swapaxes(-1, -2), root[..., None, :], order="C"))
-    inverse = np.linalg.inv(triangle)
+    basis, triangle, inverse = _orthonormal(np.multiply(x.swapaxes(-1, -2), root[..., None, :], order="C"))
 
     def solve(values: Floats) -> tuple[Floats, Floats]:
         beta = np.asarray((inverse @ _transposed_product(basis, root * values)[..., None])[..., 0])

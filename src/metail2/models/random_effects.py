@@ -85,7 +85,9 @@ class RandomEffects:
         warn_repeated(effects)
         warn_left_out(effects)
         design = self._design(effects)
-        used = effects.complete.nonzero()[0][design.complete]
+        used = effects.complete.nonzero()[0]
+        if self.moderators is not None:
+            used = used[design.complete]
         yi, vi = effects.yi[used], effects.vi[used]
         if len(used) == 0:
             raise ModelError("No effect has both a value and a variance, so there is nothing to pool.")

@@ -255,7 +255,7 @@ def mixed(frame):
     [
         "dose", "dose + year", "year+dose", "  whole + small  ", "single", "dose + dose + year", "log", "log + C",
         "0 + dose + year", "1 + dose", "_z + 1", "dose - 1", "yes", "dose + yes", "thing", "nullable + dose",
-        "sort + dose", "design", "dose + design", "lambda", "intercept + dose", "`my dose` + dose",
+        "sort + dose", "design", "dose + design", "lambda", "`my dose` + dose",
         "dose + center(year)",
     ],
 )  # fmt: skip
@@ -299,3 +299,31 @@ def test_the_design_is_its_own_copy(mixed):
     mixed["dose"] *= 2
     np.testing.assert_array_equal(found.x, before)
     assert found.encoding.column_names == ("Intercept", "dose", "year")
+
+
+@pytest.mark.parametrize("formula", ["year**2", "dose + year ^ 2", "log(dose) + year ** 3"])
+def test_a_power_that_would_be_the_column_alone_is_refused(formula, mixed):
+    with pytest.raises(ModelError, match=r"would be 'year' alone; write poly\(year, 2\), or \{year\*\*2\}"):
+        design(formula, mixed)
+
+
+@pytest.mark.parametrize("formula", ["{year**2}", "(dose + year)**2"])
+def test_powers_that_mean_something_are_kept(formula, mixed):
+    np.testing.assert_allclose(design(formula, mixed).x, np.asarray(model_matrix(formula, mixed), dtype=float))
+    np.testing.assert_allclose(design("sqrt((year)**2)", mixed).x[:, 1], np.abs(mixed["year"]))
+
+
+def test_text_of_any_dtype_is_a_factor_and_names_may_have_dots(mixed):
+    text = pd.array(list("abc") * (len(mixed) // 3) + ["a"] * (len(mixed) % 3), dtype="string")
+    mixed = mixed.assign(g=text, h=text.astype(object), **{"mean.age": mixed["dose"]})
+    found = design("g", mixed)
+    np.testing.assert_array_equal(found.x, design("h", mixed).x)
+    np.testing.assert_array_equal(found.encode(mixed.iloc[[2, 0]]), found.x[[2, 0]])
+    dotted = design("`mean.age`", mixed)
+    np.testing.assert_array_equal(dotted.encode(mixed.iloc[[4]]), dotted.x[[4]])
+
+
+@pytest.mark.parametrize("name", ["Intercept", "intercept"])
+def test_a_column_called_as_the_constant_is_refused(name, mixed):
+    with pytest.raises(ModelError, match=f"names a column {name!r}, as the constant is called; rename it"):
+        design(f"dose + {name}", mixed.assign(**{name: mixed["dose"]}))

@@ -52,6 +52,8 @@ class Design:
         None for the intercept alone, and for a sum of plain columns.
     columns : str, or None
         The formula, where it is a sum of plain columns: their encoding remembers nothing of the data.
+    used : tuple of str
+        Columns of the data that the formula names.
     """
 
     x: Floats
@@ -59,6 +61,7 @@ class Design:
     complete: NDArray[np.bool_]
     spec: Any = None
     columns: str | None = None
+    used: tuple[str, ...] = ()
 
     @cached_property
     def encoding(self) -> Any:
@@ -79,7 +82,7 @@ class Design:
         """Design rows for `new`, encoded as the fit was; shape (rows, p)."""
         if self.encoding is None:
             return np.ones((len(new), 1))
-        used = _columns_used(self.encoding)
+        used = sorted(self.used)
         missing = [name for name in used if name not in new.columns]
         if missing:
             columns, need = ("column", "it") if len(missing) == 1 else ("columns", "them")
@@ -91,7 +94,7 @@ class Design:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # formulaic only warns of a category that the fit has not seen
                 warnings.simplefilter("ignore", RuntimeWarning)  # a value that is not finite is refused below
-                x = self.encoding.get_model_matrix(new, context=_context(), na_action="ignore")
+                x = self.encoding.get_model_matrix(_readable(new, used), context=_context(), na_action="ignore")
         except Exception as error:  # whatever formulaic and the functions of the formula raise
             raise ModelError(f"The new data cannot be encoded as the fit was: {_first_line(error)}") from error
         rows = np.asarray(x, dtype=float)
@@ -130,7 +133,7 @@ def formula_design(formula: str, data: pd.DataFrame, study: tuple[str, ...]) -> 
         parsed, used = _parsed(formula, data)
         complete = np.asarray(data[used].notna().all(axis=1), dtype=bool) if used else np.ones(len(data), dtype=bool)
         _warn_incomplete(complete, study)
-        design = _encoded(formula, parsed, data, complete)
+        design = _encoded(formula, parsed, data, complete, used)
     _refuse_not_finite(formula, design, study)
     return design
 
@@ -154,7 +157,10 @@ def _sum_of_columns(formula: str, data: pd.DataFrame) -> Design | None:
         names, values = ["intercept", *names], [np.ones(len(data)), *values]
     rows = np.array(values)
     complete = ~np.isnan(rows).any(axis=0)
-    return Design(rows[:, complete].T, tuple(names), complete, columns=formula) if complete.any() else None
+    if not complete.any():
+        return None
+    own = tuple(name for name in names if name != "intercept")
+    return Design(rows[:, complete].T, tuple(names), complete, columns=formula, used=own)
 
 
 def _is_plain(dtype: Any) -> bool:
@@ -174,21 +180,44 @@ def _parsed(formula: str, data: pd.DataFrame) -> tuple[Any, list[str]]:
         factors = [factor for term in parsed for factor in term.factors]
     except Exception as error:  # formulaic's parser, and formulas of several parts, raise many kinds
         raise ModelError(f"The formula {formula!r} cannot be read: {_first_line(error)}") from error
-    return parsed, _check_factors(formula, factors, data)
+    used = _check_factors(formula, factors, data)
+    _refuse_self_products(formula)
+    if taken := [name for name in used if name.lower() == "intercept"]:
+        raise ModelError(f"The formula {formula!r} names a column {taken[0]!r}, as the constant is called; rename it.")
+    return parsed, used
 
 
-def _encoded(formula: str, parsed: Any, data: pd.DataFrame, complete: NDArray[np.bool_]) -> Design:
+def _refuse_self_products(formula: str) -> None:
+    """Refuse ``year**2``: in a formula it means interactions of a term with itself, which is the term alone."""
+    outside = re.sub(r"\{[^}]*\}|\w+\((?:[^()]|\([^()]*\))*\)", "", formula)  # of code and of calls
+    found = re.search(rf"(?<![\w.]){_NAME}\s*(?:\*\*|\^)\s*\d+", outside)
+    if found:
+        name = re.match(_NAME, found[0])
+        assert name is not None
+        raise ModelError(
+            f"In the formula {formula!r}, {found[0]!r} would be {name[0]!r} alone; write poly({name[0]}, 2), or "
+            f"{{{name[0]}**2}} for the square."
+        )
+
+
+def _readable(data: pd.DataFrame, used: list[str]) -> pd.DataFrame:
+    """The data with text of pandas' own string types as plain objects, which formulaic takes for categories."""
+    text = [name for name in used if isinstance(getattr(data[name], "dtype", None), pd.StringDtype)]
+    return data.astype(dict.fromkeys(text, object)) if text else data
+
+
+def _encoded(formula: str, parsed: Any, data: pd.DataFrame, complete: NDArray[np.bool_], used: list[str]) -> Design:
     """Let formulaic encode the complete rows."""
     from formulaic import model_matrix
 
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a value that is not finite is refused by study
-            matrix = model_matrix(parsed, data.loc[complete], context=_context(), na_action="ignore")
+            matrix = model_matrix(parsed, _readable(data.loc[complete], used), context=_context(), na_action="ignore")
     except Exception as error:  # whatever formulaic and the functions of the formula raise
         raise ModelError(f"The formula {formula!r} cannot be applied: {_first_line(error)}") from error
     terms = tuple("intercept" if name == "Intercept" else str(name) for name in matrix.columns)
-    return Design(np.asarray(matrix, dtype=float), terms, complete, matrix.model_spec)
+    return Design(np.asarray(matrix, dtype=float), terms, complete, matrix.model_spec, used=tuple(used))
 
 
 def _refuse_not_finite(formula: str, design: Design, study: tuple[str, ...]) -> None:
@@ -207,10 +236,6 @@ def _context() -> dict[str, Any]:
 
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _columns_used(encoding: Any) -> list[str]:
-    return sorted({str(name) for name in encoding.required_variables})
 
 
 def _check_factors(formula: str, factors: list[Any], data: pd.DataFrame) -> list[str]:

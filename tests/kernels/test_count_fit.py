@@ -15,6 +15,7 @@ from metail2.kernels.count_models import (
     fixed_intercepts,
     heterogeneity_tests,
     one_cell,
+    orthonormal,
     random_intercepts,
     separated,
 )
@@ -206,7 +207,7 @@ def test_large_margins_are_normal():
     assert found.sigma[0] ** 2 == pytest.approx(float(normal.value), rel=1e-4)
     weight = 1 / (vi + normal.value)
     assert found.at.point.shared[0] == pytest.approx(weight @ yi / weight.sum(), rel=1e-5)
-    np.testing.assert_allclose(found.at.information_on(0), weight, rtol=1e-3)
+    np.testing.assert_allclose(found.at.information_on(np.eye(2)[0]), weight, rtol=1e-3)
 
 
 # ------------------------------------------------------------------------------------- tests of heterogeneity
@@ -271,3 +272,11 @@ def test_separation_is_seen_and_agrees_between_conditional_and_unconditional(row
     events, n = tables(*rows)
     assert separated(fixed_intercepts(Binomial(events, n), np.zeros(n.shape), CODINGS["half"])) is expected
     assert separated(exact(events, n)) is expected
+
+
+def test_orthonormal_basis_of_a_design():
+    x = np.column_stack([np.ones(5), 1e8 * np.array([1.0, 2, 4, 7, 7]), 1e-8 * np.array([0.0, 1, 0, 1, 1])])
+    basis, back = orthonormal(x)
+    np.testing.assert_allclose(basis.T @ basis, 5 * np.eye(3), atol=1e-14)
+    np.testing.assert_allclose(x @ back, basis, atol=1e-14)
+    np.testing.assert_allclose(basis[:, 0], 1, rtol=1e-14)

@@ -158,8 +158,8 @@ def test_at_tau_0_the_second_derivative_is_twice_the_slope_in_tau2():
 def test_information_on_the_effect_adds_up():
     found = at("fixed")
     profile = -found.hessian[0, 0] - (found.cross[:, 0] ** 2 / found.own_information).sum()
-    assert found.information_on(0).sum() == pytest.approx(profile, rel=1e-12)
-    assert (found.information_on(0) > 0).all()
+    assert found.information_on(np.eye(2)[0]).sum() == pytest.approx(profile, rel=1e-12)
+    assert (found.information_on(np.eye(2)[0]) > 0).all()
 
 
 # ------------------------------------------------------------------------------------- memory

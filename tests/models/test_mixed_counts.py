@@ -11,6 +11,8 @@ import metail2 as m2
 from metail2.effects.two_by_two import cells
 from metail2.errors import EffectSizeError, MetailWarning, ModelError, UnknownChoice
 from metail2.kernels.count_models import CODINGS
+from metail2.models.count_arms import common_events_note, corrected_note
+from metail2.models.doubts import few_studies
 from metail2.models.mixed_counts import LIKELIHOODS, MixedCounts
 from metail2.models.mixed_counts_result import OWN_COLUMNS
 from metail2.results import GLANCE_COLUMNS, STATUS, STUDY_COLUMNS, STUDY_STATES, TIDY_COLUMNS, Result
@@ -218,7 +220,7 @@ NOTHING = "nothing can be pooled, because no study has patients with "
         ("IRR", "CM.EL", counts((0, 9, 0, 9)), NOTHING + "the event"),
         ("PLO", "UM.FS", counts((0, 9, 0, 9), (0, 8, 0, 9)), INFINITE + "no event occurred"),
         ("PLO", "UM.FS", counts((9, 9, 0, 9), (8, 8, 0, 9)), INFINITE + "in every study"),
-        ("PLO", "UM.FS", counts((9, 9, 0, 9), (0, 8, 0, 9)), "the likelihood is largest beyond τ = 30, so"),
+        ("PLO", "UM.FS", counts((9, 9, 0, 9), (0, 8, 0, 9)), "the likelihood is largest beyond τ = 30: "),
     ],
 )
 def test_undefined_estimates_say_why(measure, model, frame, reason):
@@ -268,6 +270,81 @@ def test_one_patient_an_arm_says_nothing_about_heterogeneity():
     result = MixedCounts("PLO").fit(pd.DataFrame({"events": [0, 1, 1, 0, 1], "n": [1] * 5}))
     assert (result.tau2, result.status) == (0, "ok")
     assert "every τ² has the same likelihood" in result.glance()["status_reason"].iloc[0]
+
+
+# ------------------------------------------------------------------------------------- what is said
+def reasons(result):
+    return result.glance()["status_reason"].iloc[0]
+
+
+def test_greatest_heterogeneity_is_no_reason_for_a_common_effect():
+    reason = reasons(MixedCounts("PLO").fit(data("PLO", counts((9, 9, 0, 9), (0, 8, 0, 9)))))
+    assert "the studies differ as much as can be" in reason
+    assert "they should not be pooled" in reason
+    assert "CE" not in reason
+
+
+COMMON = counts((30, 50, 20, 50), (35, 50, 25, 50), (28, 40, 15, 40)).assign(study=["Ann", "Ben", "Cal"])
+
+
+def test_common_events_make_the_approximate_odds_ratio_a_risk_ratio():
+    near, exact = (MixedCounts("OR", model, tau2="CE").fit(COMMON) for model in ("CM.AL", "CM.EL"))
+    risks = m2.MantelHaenszel("RR").fit(COMMON).estimate
+    assert abs(near.estimate - risks) < 0.02 < 0.4 < exact.estimate - risks
+    assert (
+        "CM.AL gives about the risk ratio, not the odds ratio, unless events are rare (in at most 10 % of the patients "
+        "of every study), but 55 % of all patients and up to 60 % of a study have the event (Ann, Ben and Cal); CM.EL "
+        "is exact"
+    ) in reasons(near)
+    assert "CM.AL" not in reasons(exact)
+    assert "risk ratio" not in reasons(MixedCounts("OR", "CM.AL").fit(COMMON.assign(n1=500, n2=500)))
+    one = pd.concat([COMMON.iloc[:1], counts((1, 9000, 1, 9000)).assign(study="Dee")])
+    assert "0 % of all patients and up to 50 % of a study have the event (Ann)" in reasons(
+        MixedCounts("OR", "CM.AL").fit(one)
+    )
+
+
+@pytest.mark.parametrize(
+    ("k", "tau2", "said"), [(1, "ML", False), (2, "ML", True), (9, "ML", True), (10, "ML", False), (4, "CE", False)]
+)
+def test_normal_intervals_of_few_studies(k, tau2, said):
+    frame = pd.concat([FOUR] * 3).iloc[:k].assign(study=[f"trial {i}" for i in range(k)])
+    assert (few_studies(k) in reasons(MixedCounts(tau2=tau2).fit(frame))) is said
+
+
+def test_tau2_of_0_in_plain_words():
+    same = counts(*[(2, 50, 5, 50)] * 4)
+    predicted = "prediction intervals take every study's true effect as the same"
+    zero = "τ² is estimated as 0, so it has no standard error; "
+    assert zero + predicted + "; " in reasons(MixedCounts().fit(same))
+    two = reasons(MixedCounts().fit(same.iloc[:2]))
+    assert zero in two
+    assert predicted not in two
+    regression = MixedCounts(moderators="x").fit(same.assign(x=[1, 2, 3, 5]))
+    assert zero + predicted + " at the same moderators" in reasons(regression)
+
+
+@pytest.mark.parametrize("note", [corrected_note, common_events_note])
+def test_labels_are_taken_once_for_all_studies(monkeypatch, note):
+    effects, taken = m2.effect_sizes(counts(*[(0, 9, 4, 9)] * 20), "OR"), []
+
+    def labels(self):
+        taken.append(1)
+        return [f"study {i}" for i in range(20)]
+
+    monkeypatch.setattr(m2.EffectSizes, "study", property(labels))
+    assert "study 0" in note(effects, np.ones(20, dtype=bool))
+    assert len(taken) == 1
+
+
+def test_intervals_have_the_level_of_the_fit():
+    result = MixedCounts(level=0.8).fit(FOUR)
+    glance = result.glance().iloc[0]
+    assert result.prediction_interval() == result.prediction_interval(0.8) == (glance["pi_lower"], glance["pi_upper"])
+    assert result.prediction_interval(0.95)[0] < glance["pi_lower"]
+    assert result.predict().equals(result.predict(level=0.8))
+    with pytest.raises(ModelError, match="give a number between 0 and 1"):
+        result.prediction_interval(95)
 
 
 # ------------------------------------------------------------------------------------- bad input

@@ -73,6 +73,56 @@ def test_the_origin_and_unit_of_a_moderator(bcg, measure, model):
     assert table(other).iloc[0].tolist() == pytest.approx([mean["estimate"], mean["se"]], rel=1e-8)
 
 
+EVERY = [(measure, model) for measure in LIKELIHOODS for model in LIKELIHOODS[measure]]
+
+
+def as_counts(bcg, measure):
+    """The same counts for any measure, patients being also person-time."""
+    names = {
+        "IRR": {"n1": "time1", "n2": "time2"}, "PLO": {"events1": "events", "n1": "n"},
+        "IRLN": {"events1": "events", "n1": "time"},
+    }  # fmt: skip
+    single = ["events2", "n2"] if measure in ("PLO", "IRLN") else []
+    return bcg.drop(columns=single).rename(columns=names.get(measure, {}))
+
+
+@pytest.mark.parametrize(("measure", "model"), EVERY)
+def test_no_unit_and_no_origin_of_a_moderator_is_too_far(bcg, measure, model):
+    """With x′ = c(x + d): coefficients, covariance and all that does not depend on them."""
+    frame = as_counts(bcg, measure)
+    one = MixedCounts(measure, model, moderators="ablat").fit(frame)
+    row = one.glance().iloc[0]
+    same = ["log_likelihood", "tau2", "q", "q_wald", "qm"]
+    for c, d in ((1e-8, 0), (1e6, -33), (1e8, 1000)):
+        other = MixedCounts(measure, model, moderators="x").fit(frame.assign(x=c * (frame["ablat"] + d)))
+        back, glance = np.array([[1, c * d], [0, c]]), other.glance().iloc[0]
+        np.testing.assert_allclose(back @ other.wald.estimate, one.wald.estimate, rtol=1e-9)
+        np.testing.assert_allclose(back @ other.covariance @ back.T, one.covariance, rtol=1e-9)
+        np.testing.assert_allclose(glance[same].astype(float), row[same].astype(float), rtol=1e-9)
+        np.testing.assert_allclose(other.studies()["fitted"], one.studies()["fitted"], rtol=1e-9)
+        assert glance["gradient"] < 1e-9
+
+
+def test_a_fit_that_has_not_arrived_is_never_ok(bcg, monkeypatch):
+    monkeypatch.setattr("metail2.kernels.count_optimum.MAX_STEPS", 2)
+    result = MixedCounts(moderators="ablat").fit(bcg)
+    assert result.status == "undefined"
+    assert "the maximum of the likelihood was not found: the last step was still" in result.reason
+    assert np.isnan(table(result)).to_numpy().all()
+
+
+def test_a_moderator_whose_slope_rests_on_less_than_rounding():
+    """The three studies at 10⁸ expect no event at a slope below 0, and the others differ by 10⁻⁸ of that."""
+    frame = pd.DataFrame({
+        "events": [0, 4, 0, 9, 0, 8, 0, 0], "n": [11, 70, 50, 68, 11, 69, 67, 13],
+        "x": [1e8, 5, 5, 0, 0, 0, 1e8, 1e8],
+    })  # fmt: skip
+    result = MixedCounts("PLO", moderators="x").fit(frame)
+    assert result.status == "undefined"
+    assert np.isnan(table(result)).to_numpy().all()
+    assert result.reason
+
+
 @pytest.mark.parametrize(("measure", "model"), PAIRS)
 def test_the_intercept_alone_is_no_moderator(bcg, measure, model):
     one, other = MixedCounts(measure, model).fit(bcg), MixedCounts(measure, model, moderators="1").fit(bcg)

@@ -27,6 +27,8 @@ STABLE = 1e-8
 """Change of the log-likelihood on doubling the points below which it is exact enough."""
 FACTOR = 1.6
 """Ratio of neighbouring values of τ in the scan."""
+SETTLED = 1e-6
+"""Distance from the maximum, in standard errors, within which a fit has arrived."""
 FAR = 30.0
 """A standard deviation of log ratios that no counts can tell from infinity."""
 SMALL = 0.01

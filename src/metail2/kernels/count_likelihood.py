@@ -151,14 +151,14 @@ class Marginal:
         """Second derivative in the shared parameters, shape (p + d, p + d)."""
         return np.asarray(self.curvatures.sum(0))
 
-    def information_on(self, coefficient: int) -> Floats:
-        """What each study says about one shared coefficient with the others given, shape (k,).
+    def information_on(self, direction: Floats) -> Floats:
+        """What each study says about a move of the shared parameters along a direction, shape (k,).
 
         In the normal–normal model it is the weight 1/(v + τ²).
         """
-        cross = self.cross[:, coefficient]
+        cross = self.cross @ direction
         lost = np.divide(cross**2, self.own_information, out=np.zeros_like(cross), where=self.own_information > 0)
-        return np.asarray(-self.curvatures[:, coefficient, coefficient] - lost)
+        return np.asarray(-np.einsum("kab,a,b->k", self.curvatures, direction, direction) - lost)
 
 
 def marginal(model: CountModel, point: Point, points: int) -> Marginal:

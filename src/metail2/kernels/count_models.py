@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 from metail2.kernels.count_densities import Density, own_maximum
 from metail2.kernels.count_fit import maximise
@@ -42,6 +43,21 @@ def random_intercepts(density: Density, offset: Floats, coding: Floats, x: Float
     k = len(offset)
     design = np.concatenate([np.ones((k, 2, 1)), _coded(x, coding, k)], axis=2)
     return CountModel(density, offset, design, np.column_stack([np.ones(2), coding]))
+
+
+def orthonormal(x: Floats) -> tuple[Floats, Floats]:
+    """Return a basis B of the columns of a design, BᵀB = kI, and T with B = xT, so that β = Tγ where xβ = Bγ.
+
+    In this basis neither the unit nor the origin of a moderator makes a difference to an algorithm.
+
+    Parameters
+    ----------
+    x : ndarray, shape (k, p)
+        Of full rank.
+    """
+    basis, r = np.linalg.qr(x)
+    scale = np.where(np.diagonal(r) < 0, -1.0, 1.0) * np.sqrt(len(x))
+    return basis * scale, np.asarray(solve_triangular(r, np.diag(scale)))
 
 
 def _coded(x: Floats | None, coding: Floats, k: int) -> Floats:

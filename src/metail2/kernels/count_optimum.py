@@ -23,6 +23,8 @@ QUADRATIC = 1e-4
 HALVINGS = 40
 LONGEST = 5.0
 """Largest change of a coefficient in one step."""
+SINGULAR = 1e-12
+"""Ratio of the least to the largest eigenvalue of an information that is 0 by rounding."""
 ROUNDING = 1e-11
 """Relative error of a log-likelihood that no step can improve upon."""
 
@@ -38,7 +40,7 @@ class Ascent:
     steps : int
         Number of steps.
     distance : float
-        What is left to the maximum by the last step, in standard errors.
+        What is left to the maximum by the last step, in standard errors; infinite where a direction has no information.
     """
 
     at: Marginal
@@ -85,7 +87,7 @@ def ascend(model: CountModel, start: Point, points: int, free: Flags) -> Ascent:
         at = found
         if uncut and promised > noise and gained < 0.05 * promised:  # the rule is too coarse to have derivatives
             break
-    return Ascent(at, steps, left)
+    return Ascent(at, steps, np.inf if move.singular else left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +95,21 @@ class _Move:
     shared: Floats
     own: Floats
     distance: float
+    singular: bool
 
 
 def _newton(at: Marginal, free: Flags) -> _Move:
     score, information = profiled(at, free)
-    shared, own_gain = np.zeros(len(free)), np.zeros_like(at.own_score)
+    shared, own_gain, singular = np.zeros(len(free)), np.zeros_like(at.own_score), False
     if len(score):
         size, axes = np.linalg.eigh(information)
-        size = np.maximum(np.abs(size), 1e-12 * np.abs(size).max())
+        least = SINGULAR * np.abs(size).max()
+        singular, size = bool((np.abs(size) < least).any()), np.maximum(np.abs(size), least)
         shared[free] = axes @ ((axes.T @ score) / size)
     held = at.own_information > 0
     np.divide(at.own_score + at.cross @ shared, at.own_information, out=own_gain, where=held)
     alone = np.divide(at.own_score**2, at.own_information, out=np.zeros_like(own_gain), where=held).sum()
-    return _Move(shared, own_gain, float(np.sqrt(max(0.0, shared[free] @ score + alone))))
+    return _Move(shared, own_gain, float(np.sqrt(max(0.0, shared[free] @ score + alone))), singular)
 
 
 def _climb(model: CountModel, at: Marginal, move: _Move, points: int) -> tuple[Marginal | None, bool]:

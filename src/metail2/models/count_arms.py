@@ -12,6 +12,9 @@ from metail2.wording import some
 
 Floats = NDArray[np.float64]
 
+RARE = 0.1
+"""Share of a study's patients with the event up to which their number is nearly proportional to the odds."""
+
 
 def check_whole(effects: EffectSizes) -> None:
     """Raise where a count, not a person-time, is not a whole number; the message names the study."""
@@ -44,8 +47,29 @@ def corrected_note(effects: EffectSizes, used: NDArray[np.bool_]) -> str:
     events, size = arms(effects)
     patients = not any("time" in name for name in effects.inputs)
     zero = ((events == 0) | ((events == size) & patients)).any(1)
-    names = [effects.study[i] for i in np.flatnonzero(zero & used & effects.complete)]
+    labels = effects.study
+    names = [labels[i] for i in np.flatnonzero(zero & used & effects.complete)]
     if not names:
         return ""
     what, verb = ("interval", "uses") if effects.measure == "RD" else ("effect and interval", "use")
     return f"the {what} shown for {some(names)} {verb} 0.5 added to every cell; the likelihood does not"
+
+
+def common_events_note(effects: EffectSizes, used: NDArray[np.bool_]) -> str:
+    """Say where events are too common for CM.AL, whose odds ratio is then the risk ratio; may be empty.
+
+    With probabilities p of an event it takes the ratio of the p for that of the p/(1 − p) (Stijnen, Hamza & Özdemir
+    2010). The criterion is each study's own share, because one large study of few events would hide the others in a
+    total.
+    """
+    events, size = (columns[used].sum(1) for columns in arms(effects))
+    share, labels = events / size, effects.study
+    often = [labels[i] for i in np.flatnonzero(used)[share > RARE]]
+    if not often:
+        return ""
+    most, together = share.max(), events.sum() / size.sum()
+    return (
+        f"CM.AL gives about the risk ratio, not the odds ratio, unless events are rare (in at most {RARE:.0%} of the "
+        f"patients of every study), but {together:.0%} of all patients and up to {most:.0%} of a study have the event "
+        f"({some(often)}); CM.EL is exact"
+    ).replace("%", " %")

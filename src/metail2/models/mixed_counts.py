@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import ModelError
 from metail2.kernels.count_densities import Binomial, NoncentralHypergeometric, Poisson
-from metail2.kernels.count_fit import FAR, CountFit, maximise, maximise_over_tau
+from metail2.kernels.count_fit import FAR, SETTLED, maximise, maximise_over_tau
 from metail2.kernels.count_likelihood import CountModel
 from metail2.kernels.count_models import (
     CODINGS,
     fixed_intercepts,
     heterogeneity_tests,
     one_cell,
+    orthonormal,
     random_intercepts,
     separated,
 )
 from metail2.kernels.inference import wald
-from metail2.models.base import check_level
+from metail2.models.checks import check_level
 from metail2.models.count_arms import arms, check_whole
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.models.mixed_counts_result import Fits, MixedCountsResult
@@ -204,12 +205,13 @@ class MixedCounts:
         used = np.flatnonzero(says)[design.complete]
         fits, reason = None, "" if len(used) else _nothing(self.measure)
         if not reason:
-            model = chosen.build(events[used], size[used], design.x, CODINGS[self.coding])
-            reason = _infinite(model, events[used])
-            fits = None if reason else _fits(model, ESTIMATED[self.tau2] and len(used) > 1)
-            reason = _unbounded(fits.chosen) if fits else reason
+            basis, back = orthonormal(design.x)
+            model = chosen.build(events[used], size[used], basis, CODINGS[self.coding])
+            reason = _infinite(model, events[used], design)
+            fits = None if reason else _fits(model, back, ESTIMATED[self.tau2] and len(used) > 1)
+            reason = _not_found(fits) if fits else reason
         p = len(design.terms)
-        estimate, covariance = fits.effect(p) if fits and not reason else (np.full(p, np.nan), np.full((p, p), np.nan))
+        estimate, covariance = fits.effect if fits and not reason else (np.full(p, np.nan), np.full((p, p), np.nan))
         coefficients = wald(estimate, np.diagonal(covariance), np.inf, self.level)
         return MixedCountsResult(
             self, effects, design.terms, coefficients, design, covariance, says, used, fits, reason
@@ -224,10 +226,11 @@ class MixedCounts:
         return design
 
 
-def _fits(model: CountModel, heterogeneous: bool) -> Fits:
+def _fits(model: CountModel, back: Floats, heterogeneous: bool) -> Fits:
     common = maximise(model.common)
+    heterogeneous &= common.distance <= SETTLED  # else there is nothing to begin from
     chosen = maximise_over_tau(model, common) if heterogeneous else common
-    return Fits(model, chosen, heterogeneity_tests(model, common.at.value))
+    return Fits(model, back, common, chosen, heterogeneity_tests(model, common.at.value))
 
 
 def _informative(measure: str, events: Floats, size: Floats) -> Flags:
@@ -240,12 +243,12 @@ def _nothing(measure: str) -> str:
     return f"nothing can be pooled, because no study has patients with{without} the event"
 
 
-def _infinite(model: CountModel, events: Floats) -> str:
+def _infinite(model: CountModel, events: Floats, design: Design) -> str:
     """Why the estimate is infinite; empty if it is not."""
     if not separated(model):
         return ""
     empty = np.flatnonzero(events.sum(0) == 0)
-    if not len(empty) and (model.effect_rows != model.effect_rows[0]).any():
+    if not len(empty) and (design.x != design.x[0]).any():
         return "a coefficient is infinite, because the moderators separate the studies by their events"
     if not len(empty):
         return "the estimate is infinite, because in every study the events are as unequal as their totals allow"
@@ -254,10 +257,22 @@ def _infinite(model: CountModel, events: Floats) -> str:
     return f"the estimate is infinite, because no event occurred{where}"
 
 
-def _unbounded(fit: CountFit) -> str:
-    if fit.bounded:
+def _not_found(fits: Fits) -> str:
+    """Why there is no maximum to report; empty if there is one."""
+    if not fits.chosen.bounded:
+        return (
+            f"the likelihood is largest beyond τ = {FAR:g}: by these counts the studies differ as much as can be, or "
+            "the between-study variance is not determined, so they should not be pooled; show them side by side"
+        )
+    left = max(fits.common.distance, fits.chosen.distance)
+    if left <= SETTLED:
         return ""
+    if np.isinf(left):
+        return (
+            "these counts do not determine every coefficient: the studies that could tell them apart have all events "
+            "or none; use fewer moderators, or transform one that is extreme in few studies"
+        )
     return (
-        f"the likelihood is largest beyond τ = {FAR:g}, so these counts do not determine the between-study variance; "
-        'fit a common effect with tau2="CE"'
+        f"the maximum of the likelihood was not found: the last step was still {left:.1g} standard errors long; check "
+        "the counts and moderators for extreme values, or choose another model"
     )

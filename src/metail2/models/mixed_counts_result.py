@@ -17,15 +17,19 @@ from metail2.kernels.count_models import HeterogeneityTests
 from metail2.kernels.heterogeneity import h2_from_tau2, heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import chi2_upper, joint_test, wald
 from metail2.kernels.prediction import ScaledT
-from metail2.models.base import PooledResult, check_level, likelihood_columns, study_table
-from metail2.models.count_arms import corrected_note
+from metail2.models.base import PooledResult, likelihood_columns, study_table
+from metail2.models.checks import check_level
+from metail2.models.count_arms import common_events_note, corrected_note
 from metail2.models.design import Design
+from metail2.models.doubts import few_studies
 from metail2.results import GLANCE_COLUMNS, STATUS
 from metail2.wording import some
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 NAN = float("nan")
+FEW = 10
+"""Number of studies below which normal intervals with τ² by maximum likelihood hold too little."""
 OWN_COLUMNS = (
     "level", "coding", "tau2_method", "sigma2", "q_wald", "q_wald_p", "q_lrt", "q_lrt_p", "iterations", "gradient",
     "points", "maxima",
@@ -40,7 +44,11 @@ class Fits:
     Attributes
     ----------
     model : CountModel
-        With τ, also where τ is 0 by assumption.
+        With τ, also where τ is 0 by assumption; its design is an orthonormal basis of the moderators.
+    back : ndarray, shape (p, p)
+        From coefficients of that basis to those of the moderators.
+    common : CountFit
+        The maximum with τ = 0.
     chosen : CountFit
         The one reported.
     tests : HeterogeneityTests
@@ -48,13 +56,28 @@ class Fits:
     """
 
     model: CountModel
+    back: Floats
+    common: CountFit
     chosen: CountFit
     tests: HeterogeneityTests
 
-    def effect(self, p: int) -> tuple[Floats, Floats]:
-        """The p coefficients of the effect, the last shared ones, and their covariance."""
-        own = slice(self.model.coefficients - p, self.model.coefficients)
-        return self.chosen.at.point.shared[own], self.chosen.covariance[own, own]
+    @property
+    def _own(self) -> slice:
+        """Where the coefficients of the effect are: the last shared ones."""
+        return slice(self.model.coefficients - len(self.back), self.model.coefficients)
+
+    @property
+    def effect(self) -> tuple[Floats, Floats]:
+        """Coefficients of the effect, and their covariance."""
+        own = self._own
+        covariance = self.back @ self.chosen.covariance[own, own] @ self.back.T
+        return self.back @ self.chosen.at.point.shared[own], (covariance + covariance.T) / 2
+
+    def information(self, coefficient: int) -> Floats:
+        """What each study says about one coefficient of the effect with the other parameters given, shape (k,)."""
+        direction = np.zeros(len(self.chosen.free))
+        direction[self._own] = np.linalg.inv(self.back)[:, coefficient]
+        return self.chosen.at.information_on(direction)
 
     @property
     def tau(self) -> tuple[float, float]:
@@ -160,8 +183,7 @@ class MixedCountsResult(PooledResult):
         """What each study used says about its own effect, the other parameters given; shape (used,), NaN if unknown."""
         if self.fits is None or self.reason or not self.design.has_intercept:
             return np.full(self.k, NAN)
-        first = self.fits.model.coefficients - len(self.terms)
-        return self.fits.chosen.at.information_on(first + self.terms.index("intercept"))
+        return self.fits.information(self.terms.index("intercept"))
 
     @cached_property
     def _typical_variance(self) -> Floats:
@@ -171,13 +193,26 @@ class MixedCountsResult(PooledResult):
             return np.asarray(NAN)
         return heterogeneity(self.effects.yi[at], self.effects.vi[at], self.design.x[known]).typical_variance
 
-    def prediction_interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Return where the true effect of a new study would lie: t with k − 1 df times √(SE² + τ²); NaN for k < 3."""
+    def prediction_interval(self, level: float | None = None) -> tuple[float, float]:
+        """Return where the true effect of a new study would lie: t with k − 1 df times √(SE² + τ²); NaN for k < 3.
+
+        Parameters
+        ----------
+        level : float, optional
+            Coverage; by default the level of the fit.
+        """
+        level = self._level(level)
         if self._no_prediction():
             return NAN, NAN
         scale = np.sqrt(self.wald.se[0] ** 2 + self.tau2)
         lower, upper = ScaledT(self.wald.estimate[0], scale, self.k - 1).interval(level)
         return float(lower), float(upper)
+
+    def _level(self, level: float | None) -> float:
+        if level is None:
+            return float(self.spec.level)
+        check_level(level)
+        return level
 
     def _no_prediction(self) -> str:
         """Why there is no prediction interval; empty if there is one."""
@@ -189,15 +224,15 @@ class MixedCountsResult(PooledResult):
             return "a common-effect model has no between-study variance"
         return f"it needs at least 3 studies, and there {'is' if self.k == 1 else 'are'} {self.k}" if self.k < 3 else ""
 
-    def predict(self, new: pd.DataFrame | None = None, level: float = 0.95) -> pd.DataFrame:
+    def predict(self, new: pd.DataFrame | None = None, level: float | None = None) -> pd.DataFrame:
         """Return the expected effect at new values of the moderators.
 
         Parameters
         ----------
         new : DataFrame, optional
             One row a prediction, with every column the formula names; without it, the studies used.
-        level : float
-            Of both intervals.
+        level : float, optional
+            Of both intervals; by default the level of the fit.
 
         Returns
         -------
@@ -205,7 +240,7 @@ class MixedCountsResult(PooledResult):
             ``estimate se ci_lower ci_upper pi_lower pi_upper``, on the pooled scale; the prediction interval by t with
             k − p df and √(SE² + τ²), NaN where there is no estimate or fewer than 3 studies.
         """
-        check_level(level)
+        level = self._level(level)
         x = self.design.x if new is None else self.design.encode(new)
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
         found = wald(x @ self.wald.estimate, variance, np.inf, level)
@@ -240,7 +275,7 @@ class MixedCountsResult(PooledResult):
         standard errors; `points` are the quadrature points in each dimension.
         """
         values: dict[str, object] = dict.fromkeys((*GLANCE_COLUMNS, *OWN_COLUMNS), NAN)
-        lower, upper = self.prediction_interval(self.spec.level)
+        lower, upper = self.prediction_interval()
         typical = self._typical_variance
         values |= {
             "k": self.k, "p": len(self.terms), "measure": self.effects.measure, "method": self._method, "test": "z",
@@ -304,8 +339,8 @@ class MixedCountsResult(PooledResult):
         """Why what is NaN in `glance` is NaN, and what else a reader must know."""
         reasons = [self.reason, STATUS["one_study"] if self.status == "one_study" else "", self._silent()]
         if not self.reason:
-            reasons += [self._about_tau2(), self._about_tests()]
-            reasons += [corrected_note(self.effects, self._in_fit), self._about_quadrature()]
+            reasons += [self._about_tau2(), self._about_level(), self._about_tests()]
+            reasons += [self._about_rarity(), corrected_note(self.effects, self._in_fit), self._about_quadrature()]
             if self._no_prediction():
                 reasons.append(f"no prediction interval: {self._no_prediction()}")
             if self.terms != ("intercept",) and math.isnan(self._r2):
@@ -313,7 +348,8 @@ class MixedCountsResult(PooledResult):
         return "; ".join(filter(None, reasons))
 
     def _silent(self) -> str:
-        lost = [self.effects.study[i] for i in np.flatnonzero(self._whole & ~self.says)]
+        labels = self.effects.study
+        lost = [labels[i] for i in np.flatnonzero(self._whole & ~self.says)]
         if not lost:
             return ""
         alone = " or only events" if self.effects.measure == "OR" else ""
@@ -326,8 +362,17 @@ class MixedCountsResult(PooledResult):
         if self.fits is not None and self.fits.chosen.maxima == 0:
             return "every τ² has the same likelihood, so these counts say nothing about it; 0 is shown"
         if self.tau2 == 0:
-            return "τ² is estimated as 0, so predictions allow for no difference between true effects beyond the model"
+            predicted = "; prediction intervals take every study's true effect as the same"
+            predicted += "" if self.terms == ("intercept",) else " at the same moderators"
+            return "τ² is estimated as 0, so it has no standard error" + predicted * (self.k > 2)
         return "" if self.k == 1 else "I² from τ² sets it beside the typical variance of the inverse-variance effects"
+
+    def _about_level(self) -> str:
+        return few_studies(self.k) if self.spec.tau2 != "CE" and 2 <= self.k < FEW else ""
+
+    def _about_rarity(self) -> str:
+        approximate = self.effects.measure == "OR" and self.spec.model == "CM.AL"
+        return common_events_note(self.effects, self._in_fit) if approximate else ""
 
     def _about_tests(self) -> str:
         if self.fits is None or self._df == 0:

@@ -124,7 +124,7 @@ def test_options_of_the_simulated_interval():
     assert result.probability_above(other[0], "nagashima", draws=2000, seed=1) == pytest.approx(0.975, abs=1e-3)
     with pytest.raises(ModelError, match="'hk' does not simulate"):
         result.prediction_interval(draws=10)
-    with pytest.raises(ModelError, match="draws is 0"):
+    with pytest.raises(ModelError, match="0 draws were asked for"):
         result.prediction_interval(method="nagashima", draws=0)
     with pytest.raises(ModelError, match="weights of its own"):
         m2.pool([0.1, 0.2, 0.5], [0.1] * 3, weights=[1, 2, 3]).prediction_interval(method="nagashima")

@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.blocks import blocks, check_count, check_seed
+from metail2.analysis.blocks import blocks
 from metail2.analysis.refits import chosen_level, random_effects
 from metail2.errors import MetailWarning, ModelError, UnknownChoice
 from metail2.kernels.bootstrap import LIMITS, drawn_cases, figures, of_cases, simulated, without_each
 from metail2.kernels.fitted import Fitted
+from metail2.models.checks import check_count, check_seed
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import listed
 

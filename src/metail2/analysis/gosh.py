@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.blocks import NUMBERS, check_count, check_seed
+from metail2.analysis.blocks import NUMBERS
 from metail2.analysis.refits import NO_I2, is_mean, labels, random_effects
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.fitted import Fitted, fit_random_effects
 from metail2.kernels.heterogeneity import heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.subsets import SubsetMeans, every_subset
+from metail2.models.checks import check_count, check_seed
 from metail2.models.random_effects_result import RandomEffectsResult
 
 Integers = NDArray[np.int64]

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.blocks import blocks, check_count, check_seed
+from metail2.analysis.blocks import blocks
 from metail2.analysis.refits import chosen_level, is_mean, noted, random_effects
 from metail2.errors import ModelError
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.fitted import Fitted, fit_random_effects
 from metail2.kernels.permutation import RowOrders, Scheme, SignFlips, reaching, statistics
+from metail2.models.checks import check_count, check_seed
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import number
 

@@ -12,7 +12,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 
-from metail2.analysis.blocks import check_count
 from metail2.analysis.refits import chosen_level, labels, random_effects
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.fitted import Fitted, at_tau2
@@ -22,6 +21,7 @@ from metail2.kernels.likelihood import Profile, profile_ml, profile_reml
 from metail2.kernels.likelihood_sets import LikelihoodSet, curve, likelihood_set
 from metail2.kernels.tau2 import Tau2Estimate
 from metail2.kernels.wls import weighted_fit
+from metail2.models.checks import check_count
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import listed, number, percent
 

@@ -9,11 +9,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from metail2.analysis.blocks import blocks, check_count, check_seed
+from metail2.analysis.blocks import blocks
 from metail2.analysis.refits import chosen_level, labels, random_effects
 from metail2.errors import ModelError
 from metail2.kernels.fitted import fit_random_effects
 from metail2.kernels.influence import residuals_and_errors
+from metail2.models.checks import check_count, check_seed
 from metail2.models.random_effects_result import RandomEffectsResult
 
 Floats = NDArray[np.float64]

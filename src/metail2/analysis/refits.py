@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from metail2.errors import MetailError, ModelError
 from metail2.kernels.heterogeneity import i2_from_q, i2_from_tau2
 from metail2.kernels.inference import Wald
-from metail2.models.base import PooledResult, check_level
+from metail2.models.base import PooledResult
+from metail2.models.checks import check_level
 from metail2.models.design import check_rank
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.models.studies_only import StudiesOnlyResult

@@ -23,12 +23,6 @@ Floats = NDArray[np.float64]
 COMPANION_COLUMNS = ("test", "ci_lower", "ci_upper", "p_value", "pi_lower", "pi_upper", "reason")
 
 
-def check_level(level: float) -> None:
-    """Raise unless the confidence level is a fraction between 0 and 1."""
-    if not 0 < level < 1:
-        raise ModelError(f"The confidence level is {level}; give a number between 0 and 1, e.g. 0.95.")
-
-
 def refuse_dependence(effects: EffectSizes) -> None:
     """Raise if effects share patients, which no model of independent effects may pool."""
     if effects.V is None:

@@ -14,7 +14,8 @@ from scipy.special import expit
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.kernels.beta_binomial import BetaBinomialFit, fit_beta_binomial, group
 from metail2.kernels.inference import chi2_upper, wald
-from metail2.models.base import PooledResult, check_level, likelihood_columns, study_table
+from metail2.models.base import PooledResult, likelihood_columns, study_table
+from metail2.models.checks import check_level
 from metail2.models.count_arms import arms, check_whole, corrected_note
 from metail2.models.tables import counted, effects_from_counts
 from metail2.registry import Registry

@@ -12,7 +12,8 @@ from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.heterogeneity import heterogeneity
 from metail2.kernels.inference import FACTORS, Wald, wald
 from metail2.kernels.location_scale import LINKS, LocationScaleFit, location_scale
-from metail2.models.base import check_level, refuse_dependence, warn_left_out, warn_repeated
+from metail2.models.base import refuse_dependence, warn_left_out, warn_repeated
+from metail2.models.checks import check_level
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.models.location_scale_result import LocationScaleResult
 from metail2.wording import some

@@ -13,7 +13,8 @@ from metail2.errors import ModelError
 from metail2.kernels.heterogeneity import Heterogeneity, h2_from_tau2, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import JointTest, Wald, chi2_upper, joint_test, quantile, wald
 from metail2.kernels.location_scale import LINKS, LocationScaleFit
-from metail2.models.base import PooledResult, check_level, likelihood_columns, study_table
+from metail2.models.base import PooledResult, likelihood_columns, study_table
+from metail2.models.checks import check_level
 from metail2.models.design import Design
 from metail2.models.summary import summary_text
 from metail2.results import GLANCE_COLUMNS, STATUS

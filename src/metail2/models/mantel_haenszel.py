@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from metail2.effects.counts import ZeroCells
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.kernels.tables import MANTEL_HAENSZEL
-from metail2.models.base import check_level
+from metail2.models.checks import check_level
 from metail2.models.table_tests import informed, table_columns
 from metail2.models.tables import RATIOS, TableResult, counted, effects_from_counts, table_result
 from metail2.wording import some

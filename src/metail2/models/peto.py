@@ -15,7 +15,7 @@ from metail2.effects.measures import MEASURES
 from metail2.effects.two_by_two import cells
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.tables import hypergeometric_variance, observed_minus_expected, one_step
-from metail2.models.base import check_level
+from metail2.models.checks import check_level
 from metail2.models.table_tests import table_columns
 from metail2.models.tables import TableResult, check_data, counted, effects_from_counts, table_result
 

@@ -16,7 +16,8 @@ from metail2.kernels.heterogeneity import Heterogeneity, heterogeneity
 from metail2.kernels.inference import wald
 from metail2.kernels.tau2 import TAU2, WEIGHTED, Tau2Estimate
 from metail2.kernels.wls import weighted_fit
-from metail2.models.base import check_level, refuse_dependence, warn_left_out, warn_repeated
+from metail2.models.base import refuse_dependence, warn_left_out, warn_repeated
+from metail2.models.checks import check_level
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.models.doubts import check_kenward_roger
 from metail2.models.random_effects_result import RandomEffectsResult
@@ -89,6 +90,8 @@ class RandomEffects:
         if self.moderators is not None:
             used = used[design.complete]
         yi, vi = effects.yi[used], effects.vi[used]
+        if len(used) == 0 and effects.complete.any():
+            raise ModelError(f"No study has all moderators of {self.moderators!r}, so there is nothing to fit.")
         if len(used) == 0:
             raise ModelError("No effect has both a value and a variance, so there is nothing to pool.")
         if len(used) == 1 and design.terms == ("intercept",):
@@ -120,6 +123,8 @@ class RandomEffects:
         complete = effects.complete
         if self.moderators is None:
             return intercept_design(int(np.count_nonzero(complete)))
+        if complete.all():
+            return formula_design(self.moderators, effects.moderators, effects.study)
         labels = tuple(label for label, kept in zip(effects.study, complete, strict=True) if kept)
         return formula_design(self.moderators, effects.moderators.loc[complete], labels)
 

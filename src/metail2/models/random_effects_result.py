@@ -21,7 +21,8 @@ from metail2.kernels.prediction import PREDICTION, SIMULATED, Predictive
 from metail2.kernels.tau2 import Tau2Estimate
 from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 from metail2.kernels.wls import WeightedFit
-from metail2.models.base import COMPANION_COLUMNS, PooledResult, check_level, likelihood_columns, study_table
+from metail2.models.base import COMPANION_COLUMNS, PooledResult, likelihood_columns, study_table
+from metail2.models.checks import check_count, check_level, check_seed
 from metail2.models.design import Design
 from metail2.models.doubts import cautions, check_kenward_roger, doubts
 from metail2.results import GLANCE_COLUMNS, STATUS, HeterogeneityInterval
@@ -168,8 +169,8 @@ class RandomEffectsResult(PooledResult):
         ModelError
             If `threshold` is not a finite number, or the model has moderators.
         """
-        if not math.isfinite(threshold):
-            raise ModelError(f"The threshold is {threshold}; give a finite number on the pooled scale.")
+        if not isinstance(threshold, int | float | np.number) or not math.isfinite(threshold):
+            raise ModelError(f"The threshold is {threshold!r}; give a finite number on the pooled scale.")
         if self._refused(method):
             return NAN
         return float(self._predictive(method, draws, seed).above(threshold))
@@ -181,8 +182,9 @@ class RandomEffectsResult(PooledResult):
         given = {option: value for option, value in options.items() if value is not None}
         if given and name not in SIMULATED:
             raise ModelError(f"draws and seed belong to method='nagashima'; {name!r} does not simulate.")
-        if draws is not None and draws < 1:
-            raise ModelError(f"draws is {draws}; give a number of simulated effects, e.g. 25000.")
+        if draws is not None:
+            check_count(draws, "draws", 1)
+        check_seed(seed)
         if self.k < 2:
             raise ModelError("One study says nothing about other studies, so there is no prediction interval.")
         if name in ("kr", "kr_pr"):

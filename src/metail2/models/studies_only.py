@@ -10,7 +10,8 @@ import pandas as pd
 
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.kernels.inference import quantile
-from metail2.models.base import check_level, study_table
+from metail2.models.base import study_table
+from metail2.models.checks import check_level
 from metail2.results import GLANCE_COLUMNS, TIDY_COLUMNS
 
 NAN = float("nan")

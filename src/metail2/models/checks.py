@@ -1,0 +1,35 @@
+"""Options checked once, at the boundary, each by one sentence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metail2.errors import ModelError
+
+
+def check_level(level: object) -> None:
+    """Raise unless the confidence level is a fraction between 0 and 1."""
+    if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0 < level < 1:
+        raise ModelError(f"The confidence level is {level!r}; give a number between 0 and 1, e.g. 0.95.")
+
+
+def check_count(count: object, what: str, least: int) -> int:
+    """Return how many were asked for, or raise unless it is a whole number of at least `least`."""
+    if (
+        isinstance(count, bool)
+        or not isinstance(count, int | float | np.integer)
+        or (isinstance(count, float) and not float(count).is_integer())
+        or count < least
+    ):
+        given = repr(count) if isinstance(count, str) else count
+        raise ModelError(f"{given} {what} were asked for; give a whole number of at least {least}.")
+    return int(count)
+
+
+def check_seed(seed: object) -> int | None:
+    """Return the seed of random draws, or raise unless it is a whole number of at least 0, or None (a new one)."""
+    if seed is None:
+        return None
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ModelError(f"The seed is {seed!r}; give a whole number of at least 0, or None for new draws every time.")
+    return int(seed)

@@ -24,7 +24,7 @@ from metail2.kernels.count_models import (
     separated,
 )
 from metail2.kernels.inference import wald
-from metail2.models.base import check_level
+from metail2.models.checks import check_level
 from metail2.models.count_arms import arms, check_whole
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.models.mixed_counts_result import Fits, MixedCountsResult

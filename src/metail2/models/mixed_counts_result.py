@@ -17,7 +17,8 @@ from metail2.kernels.count_models import HeterogeneityTests
 from metail2.kernels.heterogeneity import h2_from_tau2, heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import chi2_upper, joint_test, wald
 from metail2.kernels.prediction import ScaledT
-from metail2.models.base import PooledResult, check_level, likelihood_columns, study_table
+from metail2.models.base import PooledResult, likelihood_columns, study_table
+from metail2.models.checks import check_level
 from metail2.models.count_arms import common_events_note, corrected_note
 from metail2.models.design import Design
 from metail2.models.doubts import few_studies

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -126,3 +127,8 @@ def test_a_measure_says_everything_about_itself(code):
     assert entry.family.columns
     assert entry.vtypes
     assert entry.compute.__doc__
+
+
+@pytest.mark.parametrize("code", [*TAU2, *TESTS, *PREDICTION, *TAU2_INTERVALS, *LIKELIHOODS["OR"]])
+def test_the_page_of_models_names_every_code(code):
+    assert f"`{code}`" in (Path(__file__).parents[1] / "docs" / "models.md").read_text("utf-8")

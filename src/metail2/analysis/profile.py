@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from metail2.kernels.heterogeneity import i2_from_tau2
 from metail2.kernels.inference import wald
 from metail2.kernels.likelihood import Profile, profile_ml, profile_reml
 from metail2.kernels.likelihood_sets import LikelihoodSet, curve, likelihood_set
-from metail2.kernels.tau2 import Tau2Estimate
+from metail2.kernels.tau2 import Tau2Estimate, unmeasured
 from metail2.kernels.wls import weighted_fit
 from metail2.models.checks import check_count
 from metail2.models.random_effects_result import RandomEffectsResult
@@ -187,9 +187,8 @@ class _Problem:
         """Return what the model fits at given τ², shape (...)."""
         own = self.fitted
         fit = weighted_fit(own.yi, 1 / (own.vi + tau2[..., None]), own.x)
-        nothing, ones = np.zeros(tau2.shape), np.ones(tau2.shape, dtype=np.int64)
-        se = np.sqrt(2 / self.profile.trace_slope(fit))
-        return at_tau2(own.yi, own.vi, own.x, own.estimator, Tau2Estimate(tau2, se, 0, nothing, ones, fit), own.weights)
+        found = Tau2Estimate(tau2, 0, np.ones(tau2.shape, dtype=np.int64), partial(unmeasured, tau2), fit)
+        return at_tau2(own.yi, own.vi, own.x, own.estimator, found, own.weights)
 
 
 def _fine(problem: _Problem, last: float, count: int) -> Floats:

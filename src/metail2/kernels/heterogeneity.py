@@ -34,9 +34,12 @@ class Heterogeneity:
 
 
 def heterogeneity(yi: Floats, vi: Floats, x: Floats) -> Heterogeneity:
-    """Compute Cochran's Q around the inverse-variance fit (Cochran 1954)."""
-    fit = weighted_fit(yi, 1 / vi, x)
+    """Compute Cochran's Q around the inverse-variance fit (Cochran 1954); NaN without degrees of freedom."""
     df = int(x.shape[-2] - x.shape[-1])
+    if df == 0:
+        undefined = np.full(yi.shape[:-1], np.nan)
+        return Heterogeneity(undefined, df, undefined, undefined)
+    fit = weighted_fit(yi, 1 / vi, x)
     q = fit.q()
     return Heterogeneity(q, df, chi2_upper(q, df), df / fit.trace())
 

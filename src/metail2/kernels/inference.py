@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +56,7 @@ def two_sided(statistic: Floats, df: float | Floats) -> Floats:
     return np.asarray(2 * tail)
 
 
+@lru_cache(maxsize=1024)
 def quantile(level: float, df: float) -> float:
     """Two-sided critical value at `level`, normal (df infinite) or t."""
     upper = 0.5 + level / 2

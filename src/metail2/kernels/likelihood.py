@@ -9,7 +9,7 @@ and the highest maximum is taken. At τ² = 0 the sign of the score decides.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,8 @@ SCAN_BLOCK = 32_768
 MAX_STEPS = 100
 STEP = 1e-10
 """Relative step at which Newton ends; as it converges quadratically, the error is then far below."""
+SETTLED = 1e-12
+"""Relative step below which `settled` leaves a root as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,17 +85,17 @@ class Maximum:
     tau2 : ndarray
         Where it is.
     iterations : int
-        Newton steps of the slowest bracket.
-    gradient : ndarray
-        τ² times the score there (0 on the boundary).
+        Steps of the slowest bracket.
     maxima : ndarray of int
         Number of local maxima found, the boundary included.
+    fit : WeightedFit or None
+        The fit with weights 1/(v + τ²), where the search ends with it.
     """
 
     tau2: Floats
     iterations: int
-    gradient: Floats
     maxima: NDArray[np.int64]
+    fit: WeightedFit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +108,12 @@ class LocalMaxima:
         Position of the problem among the flattened leading axes.
     tau2 : ndarray
         Where the maximum is.
-    gradient : ndarray
-        τ² times the score there (0 on the boundary).
     iterations : int
         Newton steps of the slowest bracket.
     """
 
     lane: NDArray[np.int64]
     tau2: Floats
-    gradient: Floats
     iterations: int
 
 
@@ -128,13 +127,11 @@ def local_maxima(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> LocalMa
     lane, point = np.nonzero(falls.T)
     start = _Bracket(grid[point, lane], grid[point + 1, lane], excess[point, lane], excess[point + 1, lane])
     own = fit if x.ndim == 2 else fitter(x[lane], 1 / vi[lane])
-    root, steps, gradient = _polish(profile, own, yi[lane], vi[lane], start)
+    root, steps = _polish(profile, own, yi[lane], vi[lane], start)
     at_zero = np.nonzero(~positive[0])[0]
     if at_zero.size:
-        zeros = np.zeros(at_zero.size)
-        lane, root = np.concatenate([at_zero, lane]), np.concatenate([zeros, root])
-        gradient = np.concatenate([zeros, gradient])
-    return LocalMaxima(lane, root, gradient, steps)
+        lane, root = np.concatenate([at_zero, lane]), np.concatenate([np.zeros(at_zero.size), root])
+    return LocalMaxima(lane, root, steps)
 
 
 def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
@@ -157,8 +154,21 @@ def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
         x = np.broadcast_to(x, (*lead, *x.shape[-2:])).reshape(-1, *x.shape[-2:])
     found = local_maxima(profile, y, v, x)
     best = _highest(profile, y, v, x, found.lane, found.tau2)
-    value, gradient = found.tau2[best].reshape(lead), found.gradient[best].reshape(lead)
-    return Maximum(value, found.iterations, gradient, np.bincount(found.lane).reshape(lead))
+    return Maximum(found.tau2[best].reshape(lead), found.iterations, np.bincount(found.lane).reshape(lead))
+
+
+def settled(profile: Profile, yi: Floats, vi: Floats, x: Floats, found: Maximum) -> Maximum:
+    """Improve the maximum of one problem, found from sums that may have lost digits, by Newton's method on exact fits.
+
+    Newton's steps go on while they are larger than `SETTLED` times τ² and become smaller.
+    """
+    tau2, last = found.tau2, np.inf
+    while True:
+        fit = weighted_fit(yi, 1 / (vi + tau2), x)
+        step = float(profile.newton(fit)[1]) if tau2 > 0 else 0.0
+        if abs(step) <= SETTLED * tau2 or not abs(step) < 0.5 * last:
+            return replace(found, tau2=tau2, fit=fit)
+        tau2, last = np.asarray(tau2 + step), abs(step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,13 +203,13 @@ def _scan(profile: Profile, fit: Fitter, y: Floats, v: Floats, grid: Floats) -> 
     return np.concatenate(blocks)
 
 
-def _polish(profile: Profile, fit: Fitter, y: Floats, v: Floats, start: _Bracket) -> tuple[Floats, int, Floats]:
+def _polish(profile: Profile, fit: Fitter, y: Floats, v: Floats, start: _Bracket) -> tuple[Floats, int]:
     """Newton's method on the excess, one bracket a row, begun at the secant and bisecting where a step would leave."""
     low, high = start.low, start.high
     share = start.excess_low / (start.excess_low - start.excess_high)
     tau2 = low + (high - low) * np.where(np.isfinite(start.excess_high), share, 0.5)
     if not tau2.size:
-        return tau2, 0, tau2
+        return tau2, 0
     steps, moving = 0, True
     while moving and steps < MAX_STEPS:
         steps += 1
@@ -212,7 +222,7 @@ def _polish(profile: Profile, fit: Fitter, y: Floats, v: Floats, start: _Bracket
         if not inside.all():
             tau2 = np.where(inside, tau2, 0.5 * (low + high))
         moving = bool((np.abs(tau2 - point) > STEP * tau2).any())
-    return tau2, steps, 0.5 * point * excess * found.q_slope()
+    return tau2, steps
 
 
 def _highest(

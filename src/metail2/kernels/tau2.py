@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
-from metail2.kernels.likelihood import maximise, profile_ml, profile_reml
-from metail2.kernels.one_mean import maximise_mean
+from metail2.kernels.likelihood import Maximum, Profile, maximise, profile_ml, profile_reml, settled
+from metail2.kernels.one_mean import one_mean
+from metail2.kernels.one_regression import is_steady, one_regression
+from metail2.kernels.one_search import highest
 from metail2.kernels.quadratic_forms import probability_below, solve_tau2
 from metail2.kernels.wls import WeightedFit, fitter, is_mean, weighted_fit
 from metail2.registry import Registry
@@ -27,30 +30,47 @@ from metail2.registry import Registry
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+Precision = tuple[Floats, Floats]
+"""The standard error of τ², and the derivative of the criterion."""
+
+
+@dataclass(frozen=True)
 class Tau2Estimate:
     """An estimate of τ² and how it was reached.
 
     Attributes
     ----------
-    value, se : ndarray, shape (...)
-        τ² ≥ 0 and its standard error, on the squared scale of the effects (NaN where no standard error is defined).
+    value : ndarray, shape (...)
+        τ² ≥ 0, on the squared scale of the effects.
     iterations : int
         Steps of the slowest problem; 0 for closed forms.
-    gradient : ndarray, shape (...)
-        Derivative of the criterion at the solution, τ² times the score; NaN for closed forms.
     maxima : ndarray of int, shape (...)
         Number of local maxima of the likelihood found (1 for estimators that are not likelihoods).
+    measured : callable
+        ``() → (se, gradient)``; called when one of them is first asked for.
     fit : WeightedFit or None
         The fit with weights 1/(v + τ²), where the estimator ends with it.
     """
 
     value: Floats
-    se: Floats
     iterations: int
-    gradient: Floats
     maxima: NDArray[np.int64]
+    measured: Callable[[], Precision]
     fit: WeightedFit | None = None
+
+    @cached_property
+    def _precision(self) -> Precision:
+        return self.measured()
+
+    @property
+    def se(self) -> Floats:
+        """Standard error of τ², shape (...); NaN where none is defined."""
+        return self._precision[0]
+
+    @property
+    def gradient(self) -> Floats:
+        """Derivative of the criterion (of a likelihood τ² times the score), shape (...); NaN for closed forms."""
+        return self._precision[1]
 
 
 Estimator = Callable[..., Tau2Estimate]
@@ -65,27 +85,32 @@ STEP = 1e-10
 """Relative step at which Newton ends; as it converges quadratically, the error is then far below."""
 
 
-def _closed(value: Floats, se: Floats) -> Tau2Estimate:
-    ones = np.ones(np.shape(value), dtype=np.int64)
-    return Tau2Estimate(value, se, 0, np.full(np.shape(value), np.nan), ones)
+def _closed(value: Floats, measured: Callable[[], Precision]) -> Tau2Estimate:
+    return Tau2Estimate(value, 0, np.ones(np.shape(value), dtype=np.int64), measured)
+
+
+def unmeasured(value: Floats) -> Precision:
+    """No standard error and no gradient: τ² was not estimated."""
+    nothing = np.full(np.shape(value), np.nan)
+    return nothing, nothing
 
 
 def _df(x: Floats) -> int:
     return int(x.shape[-2] - x.shape[-1])
 
 
-def _moment_se(fit: WeightedFit, vi: Floats, tau2: Floats, scale: Floats) -> Floats:
+def _moments(fit: WeightedFit, vi: Floats, tau2: Floats, scale: Floats) -> Precision:
     """Standard error of a moment estimator y′Py/scale under normality, from var(y′Py) = 2 tr(PVPV) with V = v + τ²."""
     wv, w = fit.weights * vi, fit.weights
     variance = fit.trace_product(wv, wv) + 2 * tau2 * fit.trace_product(wv, w) + tau2**2 * fit.trace_product(w, w)
-    return np.asarray(np.sqrt(2 * variance) / scale)
+    return np.asarray(np.sqrt(2 * variance) / scale), np.full(np.shape(tau2), np.nan)
 
 
 @TAU2.register("CE")
 def common_effect(yi: Floats, vi: Floats, x: Floats) -> Tau2Estimate:
     """Return τ² = 0 by assumption."""
     zero = np.zeros(np.broadcast_shapes(yi.shape, vi.shape)[:-1])
-    return _closed(zero, np.full(zero.shape, np.nan))
+    return _closed(zero, partial(unmeasured, zero))
 
 
 @TAU2.register("DL")
@@ -94,7 +119,7 @@ def dersimonian_laird(yi: Floats, vi: Floats, x: Floats) -> Tau2Estimate:
     fit = weighted_fit(yi, 1 / vi, x)
     scale = fit.trace()
     tau2 = np.maximum(0, (fit.q() - _df(x)) / scale)
-    return _closed(tau2, _moment_se(fit, vi, tau2, scale))
+    return _closed(tau2, partial(_moments, fit, vi, tau2, scale))
 
 
 @TAU2.register("HE")
@@ -103,7 +128,7 @@ def hedges(yi: Floats, vi: Floats, x: Floats) -> Tau2Estimate:
     fit = weighted_fit(yi, np.ones_like(vi), x)
     df = np.asarray(float(_df(x)))
     tau2 = np.maximum(0, (fit.q() - fit.trace(vi)) / df)
-    return _closed(tau2, _moment_se(fit, vi, tau2, df))
+    return _closed(tau2, partial(_moments, fit, vi, tau2, df))
 
 
 @TAU2.register("GENQ")
@@ -112,7 +137,7 @@ def generalised_q(yi: Floats, vi: Floats, x: Floats, weights: Floats) -> Tau2Est
     fit = weighted_fit(yi, weights, x)
     scale = fit.trace()
     tau2 = np.maximum(0, (fit.q() - fit.trace(weights * vi)) / scale)
-    return _closed(tau2, _moment_se(fit, vi, tau2, scale))
+    return _closed(tau2, partial(_moments, fit, vi, tau2, scale))
 
 
 @TAU2.register("GENQM")
@@ -126,14 +151,18 @@ def generalised_q_median(yi: Floats, vi: Floats, x: Floats, weights: Floats) -> 
     tau2, steps = solve_tau2(q, np.asarray(0.5), vi, x, weights)
     off = np.where(tau2 > 0, probability_below(q, vi + tau2[..., None], x, weights) - 0.5, 0.0)
     ones = np.ones(tau2.shape, dtype=np.int64)
-    return Tau2Estimate(tau2, _moment_se(fit, vi, tau2, fit.trace()), steps, off, ones)
+    return Tau2Estimate(tau2, steps, ones, partial(_median, fit, vi, tau2, off))
+
+
+def _median(fit: WeightedFit, vi: Floats, tau2: Floats, off: Floats) -> Precision:
+    return _moments(fit, vi, tau2, fit.trace())[0], off
 
 
 def _hunter_schmidt(yi: Floats, vi: Floats, x: Floats, inflation: float) -> Tau2Estimate:
     fit = weighted_fit(yi, 1 / vi, x)
     scale = fit.weights.sum(-1)
     tau2 = np.maximum(0, (inflation * fit.q() - yi.shape[-1]) / scale)
-    return _closed(tau2, inflation * _moment_se(fit, vi, tau2, scale))
+    return _closed(tau2, partial(_moments, fit, vi, tau2, scale / inflation))
 
 
 @TAU2.register("HS")
@@ -155,17 +184,29 @@ def sidik_jonkman(yi: Floats, vi: Floats, x: Floats) -> Tau2Estimate:
     fit = weighted_fit(yi, 1 / (vi + crude[..., None]), x)
     scale = np.divide(_df(x), crude, out=np.full(crude.shape, np.inf), where=crude > 0)
     tau2 = fit.q() / scale
-    return _closed(tau2, _moment_se(fit, vi, tau2, scale))
+    return _closed(tau2, partial(_moments, fit, vi, tau2, scale))
 
 
 def _likelihood(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> Tau2Estimate:
+    profile = profile_reml if restricted else profile_ml
+    found = _maximum(profile, yi, vi, x, restricted)
+    fit = found.fit or weighted_fit(yi, 1 / (vi + found.tau2[..., None]), x)
+    return Tau2Estimate(found.tau2, found.iterations, found.maxima, partial(_curved, restricted, fit, found.tau2), fit)
+
+
+def _curved(restricted: bool, fit: WeightedFit, tau2: Floats) -> Precision:
+    """Standard error from the expected information, ½ tr PP or ½ tr WW."""
+    profile = profile_reml if restricted else profile_ml
+    return np.sqrt(2 / profile.trace_slope(fit)), 0.5 * tau2 * (fit.q_slope() - profile.trace(fit))
+
+
+def _maximum(profile: Profile, yi: Floats, vi: Floats, x: Floats, restricted: bool) -> Maximum:
+    """Search by the cheapest sums that serve the problem."""
     if yi.ndim == vi.ndim == 1 and is_mean(x):
-        found = maximise_mean(yi, vi, restricted=restricted)
-    else:
-        found = maximise(profile_reml if restricted else profile_ml, yi, vi, x)
-    fit = weighted_fit(yi, 1 / (vi + found.tau2[..., None]), x)
-    information = fit.trace_product() if restricted else (fit.weights**2).sum(-1)
-    return Tau2Estimate(found.tau2, np.sqrt(2 / information), found.iterations, found.gradient, found.maxima, fit)
+        return highest(one_mean(yi, vi, restricted=restricted))
+    if yi.ndim == vi.ndim == 1 and x.ndim == 2 and is_steady(vi, x):
+        return settled(profile, yi, vi, x, highest(one_regression(yi, vi, x, restricted=restricted)))
+    return maximise(profile, yi, vi, x)
 
 
 @TAU2.register("ML")
@@ -202,10 +243,13 @@ def solve_q(yi: Floats, vi: Floats, x: Floats, target: Floats) -> tuple[Floats, 
 def _by_q(yi: Floats, vi: Floats, x: Floats, target: float) -> Tau2Estimate:
     tau2, steps = solve_q(yi, vi, x, np.asarray(target))
     fit = weighted_fit(yi, 1 / (vi + tau2[..., None]), x)
-    k = yi.shape[-1]
-    se = np.sqrt(2 * k**2 / _df(x)) / fit.weights.sum(-1)
-    gradient = np.where(tau2 > 0, fit.q() - target, 0.0)
-    return Tau2Estimate(tau2, se, steps, gradient, np.ones(tau2.shape, dtype=np.int64), fit)
+    ones = np.ones(tau2.shape, dtype=np.int64)
+    return Tau2Estimate(tau2, steps, ones, partial(_matched, fit, tau2, _df(x), target), fit)
+
+
+def _matched(fit: WeightedFit, tau2: Floats, df: int, target: float) -> Precision:
+    se = np.sqrt(2 * fit.weights.shape[-1] ** 2 / df) / fit.weights.sum(-1)
+    return se, np.where(tau2 > 0, fit.q() - target, 0.0)
 
 
 @TAU2.register("EB")

@@ -166,8 +166,15 @@ class DesignFit(WeightedFit):
 
     def trace_product(self, first: Floats | None = None, second: Floats | None = None) -> Floats:
         """tr(M·A·M·B) for diagonals A and B, by default W (giving tr PP); shape (...)."""
-        a = self.weights if first is None else first
-        b = a if second is None else second
+        if first is None:
+            return self._trace_pp
+        return self._trace_product(first, first if second is None else second)
+
+    @cached_property
+    def _trace_pp(self) -> Floats:
+        return self._trace_product(self.weights, self.weights)
+
+    def _trace_product(self, a: Floats, b: Floats) -> Floats:
         leverage = self.leverage()
         if (leverage > DOMINANCE).any():
             return self._trace_product_of_others(a, b, leverage)
@@ -274,7 +281,7 @@ def _dominated_fit(y: Floats, weights: Floats) -> WeightedFit:
     return DominatedFit(centre + beta, variance[..., None], residual, weights, weights * residual)
 
 
-def _orthonormal(rows: Floats) -> tuple[Floats, Floats, Floats]:
+def orthonormal(rows: Floats) -> tuple[Floats, Floats, Floats]:
     """Q, R and R⁻¹ of the matrix whose columns are `rows`, shape (..., p, k); columns of Q lie contiguous in memory.
 
     For one matrix NumPy's functions take three times as long as LAPACK within them.
@@ -300,7 +307,7 @@ def _upper(p: int) -> Floats:
 
 def _design_fit(x: Floats, y: Floats, weights: Floats) -> WeightedFit:
     root = np.sqrt(weights)
-    basis, triangle, inverse = _orthonormal(np.multiply(x.swapaxes(-1, -2), root[..., None, :], order="C"))
+    basis, triangle, inverse = orthonormal(np.multiply(x.swapaxes(-1, -2), root[..., None, :], order="C"))
 
     def solve(values: Floats) -> tuple[Floats, Floats]:
         beta = np.asarray((inverse @ _transposed_product(basis, root * values)[..., None])[..., 0])

@@ -7,7 +7,7 @@ import keyword
 import re
 import warnings
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -104,9 +104,10 @@ class Design:
         return rows
 
 
+@lru_cache(maxsize=64)
 def intercept_design(k: int) -> Design:
-    """Design of a pooled mean of k effects."""
-    return Design(np.ones((k, 1)), ("intercept",), np.ones(k, dtype=bool))
+    """Design of a pooled mean of k effects; read-only, and of no size in memory."""
+    return Design(np.broadcast_to(1.0, (k, 1)), ("intercept",), np.broadcast_to(True, k))
 
 
 def formula_design(formula: str, data: pd.DataFrame, study: tuple[str, ...]) -> Design:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,8 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.coefficient_tests import TESTS, Reference
 from metail2.kernels.fitted import at_tau2, fit_random_effects
-from metail2.kernels.heterogeneity import Heterogeneity, heterogeneity
 from metail2.kernels.inference import wald
-from metail2.kernels.tau2 import TAU2, WEIGHTED, Tau2Estimate
+from metail2.kernels.tau2 import TAU2, WEIGHTED, Tau2Estimate, unmeasured
 from metail2.kernels.wls import weighted_fit
 from metail2.models.base import refuse_dependence, warn_left_out, warn_repeated
 from metail2.models.checks import check_level
@@ -100,8 +100,7 @@ class RandomEffects:
         fitted = fit_random_effects(yi, vi, design.x, self.tau2, self._weights(effects, used))
         reference = TESTS[self.test].reference(fitted, self.level)
         coefficients = wald(fitted.beta, reference.variance, reference.df, self.level)
-        spread = heterogeneity(yi, vi, design.x)
-        return RandomEffectsResult(self, effects, design.terms, coefficients, design, used, fitted, reference, spread)
+        return RandomEffectsResult(self, effects, design.terms, coefficients, design, used, fitted, reference)
 
     def _weights(self, effects: EffectSizes, used: NDArray[np.int64]) -> Floats | None:
         """Return the user's weights of the studies used."""
@@ -131,11 +130,10 @@ class RandomEffects:
 
 def _single(spec: RandomEffects, effects: EffectSizes, design: Design, used: NDArray[np.int64]) -> RandomEffectsResult:
     """One study: its own normal interval; nothing about heterogeneity can be said."""
-    yi, vi = effects.yi[used], effects.vi[used]
-    undefined = np.asarray(NAN)
-    tau2 = Tau2Estimate(undefined, undefined, 0, undefined, np.asarray(0))
-    spread = Heterogeneity(undefined, 0, undefined, undefined)
-    coefficients = wald(yi, vi, np.inf, spec.level)
-    fitted = at_tau2(yi, vi, design.x, spec.tau2, replace(tau2, fit=weighted_fit(yi, 1 / vi, design.x)))
+    yi, vi, undefined = effects.yi[used], effects.vi[used], np.asarray(NAN)
+    fit = weighted_fit(yi, 1 / vi, design.x)
+    tau2 = Tau2Estimate(undefined, 0, np.asarray(0), partial(unmeasured, undefined), fit)
+    fitted = at_tau2(yi, vi, design.x, spec.tau2, tau2)
     reference = Reference(fitted.covariance, np.inf, np.asarray(1.0), np.asarray(1.0))
-    return RandomEffectsResult(spec, effects, design.terms, coefficients, design, used, fitted, reference, spread)
+    coefficients = wald(yi, vi, np.inf, spec.level)
+    return RandomEffectsResult(spec, effects, design.terms, coefficients, design, used, fitted, reference)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from metail2.errors import MetailWarning, ModelError
 from metail2.kernels.coefficient_tests import TESTS, Reference
 from metail2.kernels.fitted import Fitted, fit_random_effects
-from metail2.kernels.heterogeneity import Heterogeneity, h2_from_tau2, i2_from_q, i2_from_tau2
+from metail2.kernels.heterogeneity import Heterogeneity, h2_from_tau2, heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import JointTest, quantiles, wald
 from metail2.kernels.likelihood import log_likelihood, restricted_log_likelihood
 from metail2.kernels.prediction import PREDICTION, SIMULATED, Predictive
@@ -46,15 +46,18 @@ class RandomEffectsResult(PooledResult):
         Effects, τ², the weighted regression at τ², and the model-based covariance of the coefficients.
     reference : Reference
         What the coefficients are tested with.
-    spread : Heterogeneity
-        Cochran's Q and the typical sampling variance.
     """
 
     design: Design
     used: NDArray[np.int64]
     fitted: Fitted
     reference: Reference
-    spread: Heterogeneity
+
+    @cached_property
+    def spread(self) -> Heterogeneity:
+        """Cochran's Q and the typical sampling variance; NaN for one study."""
+        own = self.fitted
+        return heterogeneity(own.yi, own.vi, own.x)
 
     @property
     def tau2_estimate(self) -> Tau2Estimate:

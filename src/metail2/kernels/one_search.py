@@ -1,0 +1,161 @@
+"""The global maximum of one likelihood of τ², from values of its excess that cost little.
+
+`likelihood.maximise` serves any number of problems at once, and pays for that with bookkeeping in arrays. Here there is
+one problem, whose excess (1 − trace/y′PPy, see `likelihood.Profile`) comes from a few sums, at many τ² together. The
+grid is the same; a root is refined by inverse interpolation, which begins at the grid points around it and then scans
+six points as near to the root as the estimate was uncertain. A polynomial through six points a relative distance δ away
+errs by about δ⁶, so that one such scan nearly always ends at rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from metail2.kernels.likelihood import GRID_STEP, MAX_STEPS, STEP, Maximum
+
+Floats = NDArray[np.float64]
+Node = tuple[float, float]
+"""The excess and the τ² where it was found."""
+
+NODES = 6
+"""Points through which τ² is interpolated as a function of the excess; the grid has as many at least."""
+CLUSTER = np.arange(NODES, dtype=float) - (NODES - 1) / 2
+"""Where they are scanned around an estimate, in units of its uncertainty."""
+EVENLY = np.arange(1, NODES + 1, dtype=float) / (NODES + 1)
+"""Where they are scanned within a bracket, if interpolation does not help."""
+BLOCK = 131_072
+"""Largest number of weights at once: beyond the processor's cache they would be formed more slowly."""
+PRECISION = 1e-13
+"""Relative uncertainty at which the search ends."""
+NEAREST = 1e-6
+"""Least relative distance of two points: between nearer ones rounding would hide the slope."""
+ROUNDING = 4 * float(np.finfo(float).eps)
+"""The sums depend on v + τ²: differences below this share of the smallest v change no digit of them."""
+
+
+class Likelihood(Protocol):
+    """One likelihood of τ²."""
+
+    @property
+    def smallest(self) -> float:
+        """Smallest sampling variance."""
+
+    @property
+    def largest(self) -> float:
+        """Largest sampling variance."""
+
+    @property
+    def s2(self) -> float:
+        """Unweighted residual variance."""
+
+    def excess(self, tau2: Floats) -> list[float]:
+        """The excess at each of `tau2`, shape (points,)."""
+
+    def height(self, tau2: float) -> float:
+        """Twice the log-likelihood, but for constants."""
+
+
+def weighted_sums(vi: Floats, tau2: Floats, rows: Floats) -> tuple[Floats, Floats]:
+    """Σwr and Σw²r for every row r, with the weights w = 1/(v + τ²).
+
+    Parameters
+    ----------
+    vi : ndarray, shape (k,)
+        Sampling variances; an infinite one leaves its study out.
+    tau2 : ndarray, shape (points,)
+        Values of τ², passed over in blocks.
+    rows : ndarray, shape (m, k)
+        What is summed.
+
+    Returns
+    -------
+    first, second : ndarray, shape (points, m)
+    """
+    most = max(1, BLOCK // len(vi))
+    if len(tau2) > most:
+        parts = [weighted_sums(vi, tau2[i : i + most], rows) for i in range(0, len(tau2), most)]
+        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+    w = vi + tau2[:, None]
+    np.divide(1, w, out=w)
+    first = w @ rows.T
+    np.multiply(w, w, out=w)
+    return first, w @ rows.T
+
+
+def highest(likelihood: Likelihood) -> Maximum:
+    """Find the global maximum over τ² ≥ 0."""
+    nodes = _nodes(likelihood, _grid(likelihood))
+    found, most = [0.0] if nodes[0][0] <= 0 else [], 0
+    for i in range(len(nodes) - 1):
+        if nodes[i][0] > 0 >= nodes[i + 1][0]:
+            tau2, scans = _root(likelihood, nodes, i)
+            found.append(tau2)
+            most = max(most, scans)
+    best = found[0] if len(found) == 1 else max(found, key=likelihood.height)
+    return Maximum(np.asarray(best), most, np.asarray(len(found)))
+
+
+def _grid(likelihood: Likelihood) -> Floats:
+    """Values of τ² to scan, shape (points,); see `likelihood._grid`."""
+    s2 = likelihood.s2
+    last = 1.01 * (s2 / 2 + math.sqrt(s2 * s2 / 4 + s2 * likelihood.largest))
+    span = math.log1p(last / likelihood.smallest)
+    points = max(NODES, math.ceil(span / GRID_STEP) + 2)
+    return np.asarray(likelihood.smallest * np.expm1(np.arange(points) * (span / (points - 1))))
+
+
+def _nodes(likelihood: Likelihood, tau2: Floats) -> list[Node]:
+    return list(zip(likelihood.excess(tau2), tau2.tolist(), strict=True))
+
+
+def _root(likelihood: Likelihood, nodes: list[Node], i: int) -> tuple[float, int]:
+    """Refine the root between the nodes `i` and `i + 1`; return it and the number of scans."""
+    low, high = nodes[i][1], nodes[i + 1][1]
+    first = min(max(i + 1 - NODES // 2, 0), len(nodes) - NODES)
+    near, scans, width = nodes[first : first + NODES], 0, math.inf
+    while True:
+        point, uncertainty = _interpolated(near)
+        if low <= point <= high and uncertainty <= max(PRECISION * point, ROUNDING * likelihood.smallest):
+            return point, scans
+        if high - low <= STEP * high or scans == MAX_STEPS:
+            return 0.5 * (low + high), scans
+        scans += 1
+        reach = max(uncertainty, NEAREST * point)
+        if low < point - NODES / 2 * reach and point + NODES / 2 * reach < high and high - low < 0.5 * width:
+            tau2 = point + CLUSTER * reach
+        else:
+            tau2 = low + EVENLY * (high - low)
+        width, near = high - low, _nodes(likelihood, tau2)
+        low, high = _narrowed(near, low, high)
+
+
+def _narrowed(nodes: list[Node], low: float, high: float) -> tuple[float, float]:
+    """Return the bracket of the first fall through 0 among the nodes within."""
+    for excess, tau2 in nodes:
+        if excess <= 0:
+            return low, tau2
+        low = tau2
+    return low, high
+
+
+def _interpolated(nodes: list[Node]) -> Node:
+    """τ² at which the polynomial in the excess through all nodes is 0, by Neville's scheme, and how uncertain that is.
+
+    The uncertainty is the distance from the two polynomials through all nodes but the first or the last.
+    """
+    excess, estimates = [node[0] for node in nodes], [node[1] for node in nodes]
+    shorter = estimates
+    try:
+        for order in range(1, len(nodes)):
+            shorter = estimates
+            estimates = [
+                (excess[i + order] * shorter[i] - excess[i] * shorter[i + 1]) / (excess[i + order] - excess[i])
+                for i in range(len(nodes) - order)
+            ]
+    except ZeroDivisionError:  # two values are the same
+        return math.nan, math.inf
+    return estimates[0], max(abs(estimates[0] - other) for other in shorter)

@@ -48,6 +48,8 @@ class EffectSizes:
         Sampling covariance when effects share patients; None when they are independent.
     inputs : mapping of str to array
         The measure's input columns (counts, means …), each of shape (k,).
+    complete : ndarray of bool, shape (k,)
+        Which effects have both a value and a variance.
 
     Notes
     -----
@@ -62,10 +64,11 @@ class EffectSizes:
     _labels: tuple[str, ...] | None = None
     _columns: pd.DataFrame | None = None
     _trail: pd.DataFrame | None = None
+    complete: NDArray[np.bool_] = field(init=False)
 
     def __post_init__(self) -> None:
         MEASURES[self.measure]
-        _check_values(self)
+        object.__setattr__(self, "complete", _checked(self))
 
     @classmethod
     def from_arrays(
@@ -146,11 +149,6 @@ class EffectSizes:
     def repeated(self) -> list[str]:
         """Labels that stand more than once, each named once."""
         return [] if self._labels is None else _repeated(self._labels)
-
-    @cached_property
-    def complete(self) -> NDArray[np.bool_]:
-        """Which effects have both a value and a variance, shape (k,)."""
-        return ~(np.isnan(self.yi) | np.isnan(self.vi))
 
     def subset(self, mask: ArrayLike) -> EffectSizes:
         """Keep the effects where `mask` (booleans, shape (k,)) is true, in their order."""
@@ -304,11 +302,12 @@ def _table(moderators: Mapping[str, Any] | pd.DataFrame, k: int) -> pd.DataFrame
     return table
 
 
-def _check_values(effects: EffectSizes) -> None:
-    """Refuse what no effect can be: an infinite effect, a variance that is not above 0 and finite."""
+def _checked(effects: EffectSizes) -> NDArray[np.bool_]:
+    """Refuse an effect that is infinite and a variance that is not above 0 and finite; return which are complete."""
     yi, vi = effects.yi, effects.vi
-    if np.logical_and.reduce((np.abs(yi) <= LARGEST) & (vi <= LARGEST) & (vi >= 1 / LARGEST)):
-        return
+    complete = (np.abs(yi) <= LARGEST) & (vi <= LARGEST) & (vi >= 1 / LARGEST)
+    if np.logical_and.reduce(complete):
+        return complete
     if np.isinf(yi).any():
         i = int(np.flatnonzero(np.isinf(yi))[0])
         raise EffectSizeError(f"{effects.study[i]}: yi is {yi[i]}; an effect must be finite (NaN marks a missing one).")
@@ -326,3 +325,4 @@ def _check_values(effects: EffectSizes) -> None:
             f"{effects.study[i]}: yi is {yi[i]:g} and vi is {vi[i]:g}, too far from 1 to be computed with; give the "
             "effects in another unit."
         )
+    return complete

@@ -48,7 +48,7 @@ class Reference:
     @property
     def variance(self) -> Floats:
         """Variances of the coefficients, shape (..., p)."""
-        return np.diagonal(self.covariance, axis1=-2, axis2=-1)
+        return self.covariance.diagonal(0, -2, -1)
 
 
 def same_df(fitted: Fitted, reference: Reference, contrasts: Floats) -> float | Floats:

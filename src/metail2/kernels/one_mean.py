@@ -50,17 +50,15 @@ class OneMean:
     def excess(self, tau2: Floats) -> list[float]:
         """1 − trace/y′PPy at each τ² of shape (points,)."""
         first, second = weighted_sums(self.others, tau2, self.powers)
-        return list(map(self._excess, tau2.tolist(), first.tolist(), second.tolist()))
-
-    def _excess(self, tau2: float, first: list[float], second: list[float]) -> float:
-        s0, s1, _ = first
-        t0, t1, t2 = second
-        weight = 1 / (self.smallest + tau2)
-        total = weight + s0
-        mean = s1 / total
-        slope: float = t2 + mean * (mean * (t0 + weight * weight) - 2 * t1)
-        trace: float = (2 * weight * s0 + s0 * s0 - t0) / total if self.restricted else total
-        return 1 - trace / slope if slope > 0 else -math.inf
+        smallest, restricted, found = self.smallest, self.restricted, []
+        for at, (s0, s1, _), (t0, t1, t2) in zip(tau2.tolist(), first.tolist(), second.tolist(), strict=True):
+            weight = 1 / (smallest + at)
+            total = weight + s0
+            mean = s1 / total
+            slope = t2 + mean * (mean * (t0 + weight * weight) - 2 * t1)
+            trace = (2 * weight * s0 + s0 * s0 - t0) / total if restricted else total
+            found.append(1 - trace / slope if slope > 0 else -math.inf)
+        return found
 
     def height(self, tau2: float) -> float:
         """Twice the profile log-likelihood, but for constants."""
@@ -80,6 +78,6 @@ def one_mean(yi: Floats, vi: Floats, *, restricted: bool) -> OneMean:
     powers[0] = 1
     z = np.subtract(yi, yi[most], out=powers[1])
     np.multiply(z, z, out=powers[2])
-    total, squares = np.add.reduce(powers[1:], 1).tolist()
-    s2 = (squares - total * total / k) / (k - 1)
+    total = float(z @ powers[0])
+    s2 = (float(z @ z) - total * total / k) / (k - 1)
     return OneMean(powers, others, float(vi[most]), float(np.maximum.reduce(vi)), s2, restricted)

@@ -1,26 +1,27 @@
 """The likelihood of τ² for one meta-regression, from a few sums over the studies.
 
-With Q an orthonormal basis of the design and e the residuals of the unweighted fit, all that the score needs are sums
-of products of the columns Z = (Q, e): with N₁ = Z′WZ and N₂ = Z′W²Z, whose parts for Q are A₁ and A₂,
+With Q an orthonormal basis of the design and e the residuals of the unweighted fit, scaled to length 1, all that the
+score needs are Σw and sums of products of the columns Z = (Q, e): N₁ = Z′WZ and N₂ = Z′W²Z. The last column of
+V = N₁⁻¹ is (−β, 1)/y′Py by the rule of the inverse of a partitioned matrix, β being the coefficients of e on Q, and so
 
-    β = A₁⁻¹Q′We,   y′PPy = (−β, 1)N₂(−β, 1)′,   tr P = Σw − tr(A₁⁻¹A₂),
+    y′PPy = v′N₂v/v²,   tr P = Σw − (tr VN₂ − v·y′PPy),
 
-so that a scan of the likelihood is one product of matrices. Unlike in `one_mean` differences cancel: A₁ is as ill
-conditioned as the variances are unequal, and y′PPy may be smaller than its terms by the square of that. `is_steady`
-says where that is harmless.
+where **v** is that column and v its last entry: a scan of the likelihood is one product of matrices. Unlike in
+`one_mean` differences cancel: N₁ is as ill conditioned as the variances are unequal, and y′PPy may be smaller than its
+terms by the square of that. `is_steady` says where that is harmless.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from metail2.kernels.likelihood import BLOCK, profile_ml, profile_reml
 from metail2.kernels.one_search import weighted_sums
-from metail2.kernels.wls import dot, orthonormal, weighted_fit
+from metail2.kernels.wls import ROUNDING, dot, orthonormal, weighted_fit
 
 Floats = NDArray[np.float64]
 
@@ -36,8 +37,8 @@ class OneRegression:
     ----------
     yi, vi, x : ndarray, shapes (k,), (k,) and (k, p)
         Effects, sampling variances and design.
-    products : ndarray, shape (m + 1, k)
-        The m products of any two columns of Z, and ones.
+    products : ndarray, shape (m² + 1, k)
+        Ones, and the products of any two of the m = p + 1 columns of Z.
     smallest, largest : float
         Smallest and largest sampling variance.
     s2 : float
@@ -57,52 +58,42 @@ class OneRegression:
 
     def excess(self, tau2: Floats) -> list[float]:
         """1 − trace/y′PPy at each τ² of shape (points,)."""
-        sums, squares = weighted_sums(self.vi, tau2, self.products)
-        place = _pairs(self.x.shape[-1] + 1)[2]
-        first, second = sums[:, place], squares[:, place]
-        right = second[:, :-1].copy()  # A₂, and Q′We in the last column
-        right[..., -1] = first[:, :-1, -1]
-        solved = np.linalg.solve(first[:, :-1, :-1], right)
-        residual = np.concatenate([-solved[..., -1], np.ones((len(tau2), 1))], axis=1)
-        slope = dot(residual, (second @ residual[..., None])[..., 0])
-        trace = sums[:, -1] - (np.trace(solved, axis1=1, axis2=2) if self.restricted else 0)
-        excess = 1 - np.divide(trace, slope, out=np.full_like(slope, np.inf), where=slope > 0)
-        return list(excess.tolist())
+        if self.s2 == 0:
+            return [-math.inf] * len(tau2)
+        first, second = weighted_sums(self.vi, tau2, self.products)
+        square = (len(tau2), self.x.shape[1] + 1, self.x.shape[1] + 1)
+        inverse, n2 = np.linalg.inv(first[:, 1:].reshape(square)), second[:, 1:].reshape(square)
+        column, last = inverse[..., -1], inverse[:, -1, -1]
+        slope = dot(column, (n2 @ column[..., None])[..., 0]) / (last * last)
+        trace = first[:, 0]
+        if self.restricted:
+            trace = trace - dot(inverse.reshape(len(tau2), -1), n2.reshape(len(tau2), -1)) + last * slope
+        length2 = self.s2 * (len(self.yi) - self.x.shape[1])
+        return list((1 - trace / (slope * length2)).tolist())
 
     def height(self, tau2: float) -> float:
-        """Twice the profile log-likelihood, but for constants."""
+        """Twice the log-likelihood."""
         fit = weighted_fit(self.yi, 1 / (self.vi + tau2), self.x)
-        profile = profile_reml if self.restricted else profile_ml
-        return 2 * float(profile.value(fit, self.x))
-
-
-@lru_cache
-def _pairs(columns: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Which two columns make each product, shapes (m,), and which product two make, shape (columns, columns)."""
-    first, second = np.triu_indices(columns)
-    place = np.empty((columns, columns), dtype=np.intp)
-    place[first, second] = place[second, first] = np.arange(len(first))
-    return first, second, place
+        return 2 * float((profile_reml if self.restricted else profile_ml).value(fit, self.x))
 
 
 def is_steady(vi: Floats, x: Floats) -> bool:
     """Whether the sums keep enough digits, and take no more memory than a scan of `likelihood.maximise`."""
     k, p = x.shape
-    equal = float(np.maximum.reduce(vi)) <= MOST_UNEQUAL * float(np.minimum.reduce(vi))
-    return equal and k * (p + 1) * (p + 2) <= BLOCK
+    return k * (p + 2) ** 2 <= BLOCK and float(np.maximum.reduce(vi)) <= MOST_UNEQUAL * float(np.minimum.reduce(vi))
 
 
 def one_regression(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> OneRegression:
     """Prepare the sums; `yi` and `vi` of shape (k,), `x` of shape (k, p), k > p."""
     k, p = x.shape
-    basis = orthonormal(x.T.copy())[0]
-    residual = yi - basis @ (basis.T @ yi)
-    rows = np.empty((p + 1, k))
-    rows[:-1], rows[-1] = basis.T, residual
-    first, second, _ = _pairs(p + 1)
-    products = np.empty((len(first) + 1, k))
-    np.multiply(rows[first], rows[second], out=products[:-1])
-    products[-1] = 1
+    columns = np.empty((p + 1, k))
+    columns[:-1] = basis = orthonormal(x.T.copy())[0].T
+    residual = yi - basis.T @ (basis @ yi)
+    length2 = float(dot(residual, residual))
+    if length2 <= ROUNDING**2 * k * float(dot(yi, yi)):  # no digit of the residuals is meant
+        length2 = 0.0
+    columns[-1] = residual / (math.sqrt(length2) or 1)
+    products = np.ones(((p + 1) ** 2 + 1, k))
+    np.multiply(columns, columns[:, None], out=products[1:].reshape(p + 1, p + 1, k))
     smallest, largest = float(np.minimum.reduce(vi)), float(np.maximum.reduce(vi))
-    s2 = float(dot(residual, residual)) / (k - p)
-    return OneRegression(yi, vi, x, products, smallest, largest, s2, restricted)
+    return OneRegression(yi, vi, x, products, smallest, largest, length2 / (k - p), restricted)

@@ -21,12 +21,14 @@ Floats = NDArray[np.float64]
 Node = tuple[float, float]
 """The excess and the τ² where it was found."""
 
+START = 4
+"""Points of the grid through which τ² is first interpolated as a function of the excess; it has as many at least."""
 NODES = 6
-"""Points through which τ² is interpolated as a function of the excess; the grid has as many at least."""
+"""Points that are then scanned around the estimate."""
 CLUSTER = np.arange(NODES, dtype=float) - (NODES - 1) / 2
-"""Where they are scanned around an estimate, in units of its uncertainty."""
+"""Where they lie, in units of its uncertainty."""
 EVENLY = np.arange(1, NODES + 1, dtype=float) / (NODES + 1)
-"""Where they are scanned within a bracket, if interpolation does not help."""
+"""Where they lie within a bracket, if interpolation does not help."""
 BLOCK = 131_072
 """Largest number of weights at once: beyond the processor's cache they would be formed more slowly."""
 PRECISION = 1e-13
@@ -104,7 +106,7 @@ def _grid(likelihood: Likelihood) -> Floats:
     s2 = likelihood.s2
     last = 1.01 * (s2 / 2 + math.sqrt(s2 * s2 / 4 + s2 * likelihood.largest))
     span = math.log1p(last / likelihood.smallest)
-    points = max(NODES, math.ceil(span / GRID_STEP) + 2)
+    points = max(START, math.ceil(span / GRID_STEP) + 2)
     return np.asarray(likelihood.smallest * np.expm1(np.arange(points) * (span / (points - 1))))
 
 
@@ -115,8 +117,8 @@ def _nodes(likelihood: Likelihood, tau2: Floats) -> list[Node]:
 def _root(likelihood: Likelihood, nodes: list[Node], i: int) -> tuple[float, int]:
     """Refine the root between the nodes `i` and `i + 1`; return it and the number of scans."""
     low, high = nodes[i][1], nodes[i + 1][1]
-    first = min(max(i + 1 - NODES // 2, 0), len(nodes) - NODES)
-    near, scans, width = nodes[first : first + NODES], 0, math.inf
+    first = min(max(i - 1, 0), len(nodes) - START)
+    near, scans, width = nodes[first : first + START], 0, math.inf
     while True:
         point, uncertainty = _interpolated(near)
         if low <= point <= high and uncertainty <= max(PRECISION * point, ROUNDING * likelihood.smallest):
@@ -125,7 +127,7 @@ def _root(likelihood: Likelihood, nodes: list[Node], i: int) -> tuple[float, int
             return 0.5 * (low + high), scans
         scans += 1
         reach = max(uncertainty, NEAREST * point)
-        if low < point - NODES / 2 * reach and point + NODES / 2 * reach < high and high - low < 0.5 * width:
+        if low < point - 0.5 * NODES * reach and point + 0.5 * NODES * reach < high and high - low < 0.5 * width:
             tau2 = point + CLUSTER * reach
         else:
             tau2 = low + EVENLY * (high - low)
@@ -143,19 +145,19 @@ def _narrowed(nodes: list[Node], low: float, high: float) -> tuple[float, float]
 
 
 def _interpolated(nodes: list[Node]) -> Node:
-    """τ² at which the polynomial in the excess through all nodes is 0, by Neville's scheme, and how uncertain that is.
+    """τ² at which the polynomial in the excess through all nodes is 0, by divided differences, and its last term.
 
-    The uncertainty is the distance from the two polynomials through all nodes but the first or the last.
+    The last term is what the polynomial without the last node lacks, and so a bound for the error as a rule.
     """
-    excess, estimates = [node[0] for node in nodes], [node[1] for node in nodes]
-    shorter = estimates
+    excess, differences = [node[0] for node in nodes], [node[1] for node in nodes]
+    point, factor, term = differences[0], 1.0, 0.0
     try:
         for order in range(1, len(nodes)):
-            shorter = estimates
-            estimates = [
-                (excess[i + order] * shorter[i] - excess[i] * shorter[i + 1]) / (excess[i + order] - excess[i])
-                for i in range(len(nodes) - order)
-            ]
+            pairs = zip(differences, differences[1:], excess, excess[order:], strict=False)
+            differences = [(b - a) / (fb - fa) for a, b, fa, fb in pairs]
+            factor *= -excess[order - 1]
+            term = factor * differences[0]
+            point += term
     except ZeroDivisionError:  # two values are the same
         return math.nan, math.inf
-    return estimates[0], max(abs(estimates[0] - other) for other in shorter)
+    return point, abs(term)

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dgeqrf, dorgqr, dtrtri
+from scipy.linalg.lapack import dgeqrf, dorgqr, dtrcon, dtrtri
 
 Floats = NDArray[np.float64]
 
@@ -227,7 +227,11 @@ Fitter = Callable[[Floats, Floats], WeightedFit]
 
 def is_mean(x: Floats) -> bool:
     """Whether the design is a column of ones."""
-    return x.shape[-1] == 1 and not np.count_nonzero(x != 1)
+    if x.shape[-1] != 1:
+        return False
+    if x.ndim == 2 and x.strides[0] == 0:  # one number, seen k times
+        return bool(x[0, 0] == 1)
+    return not np.count_nonzero(x != 1)
 
 
 def fitter(x: Floats, weights: Floats) -> Fitter:
@@ -243,7 +247,7 @@ def fitter(x: Floats, weights: Floats) -> Fitter:
     if not is_mean(x):
         return partial(_design_fit, x)
     dominated = np.maximum.reduce(weights, -1) > DOMINANCE * np.add.reduce(weights, -1)
-    return _dominated_fit if dominated.any() else _mean_fit
+    return _dominated_fit if np.logical_or.reduce(dominated, None) else _mean_fit
 
 
 def weighted_fit(y: Floats, weights: Floats, x: Floats) -> WeightedFit:
@@ -298,6 +302,12 @@ def orthonormal(rows: Floats) -> tuple[Floats, Floats, Floats]:
     columns = dorgqr(reflectors, factors, overwrite_a=True)[0].T
     square = (*rows.shape[:-1], p)
     return columns.reshape(rows.shape).swapaxes(-1, -2), triangle.reshape(square), inverse.reshape(square)
+
+
+def reciprocal_condition(x: Floats) -> float:
+    """Estimate 1/κ₁ of the triangle R of a design of shape (k, p), k ≥ p, after scaling every column to length 1."""
+    rows = x.T / np.sqrt(dot(x.T, x.T))[:, None]
+    return float(dtrcon(dgeqrf(rows.T, overwrite_a=True)[0][: len(rows)])[0])
 
 
 @lru_cache

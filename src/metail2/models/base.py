@@ -49,7 +49,7 @@ def warn_repeated(effects: EffectSizes) -> None:
 
 def warn_left_out(effects: EffectSizes) -> None:
     """Warn of effects without a value or a variance, naming them."""
-    if not effects.complete.all():
+    if not np.logical_and.reduce(effects.complete):
         lost = [effects.study[i] for i in np.flatnonzero(~effects.complete)]
         warnings.warn(
             f"{some(lost)}: left out of the fit, because the effect or its variance is missing.",

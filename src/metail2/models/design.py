@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.errors import MetailWarning, ModelError
+from metail2.kernels.wls import reciprocal_condition
 from metail2.wording import listed, some
 
 Floats = NDArray[np.float64]
@@ -22,6 +23,10 @@ Floats = NDArray[np.float64]
 FUNCTIONS = ("log", "sqrt", "center", "poly", "bs", "cr", "C")
 """What a formula may call; bs and cr are B-splines and natural cubic splines."""
 
+COLLINEAR = 1e-10
+"""Ratio of the singular values of a design with columns of length 1 below which they cannot be told apart."""
+LEAST_CONDITION = 1e-6
+"""Reciprocal condition below which the singular values are looked at; the two differ by no more than the factor p."""
 MOST_POWER = 9
 """Powers above this are refused: they serve no meta-regression, and huge ones never end."""
 
@@ -153,15 +158,17 @@ def _sum_of_columns(formula: str, data: pd.DataFrame) -> Design | None:
     columns = [data[name] for name in names]
     if not all(isinstance(column, pd.Series) and _is_plain(column.dtype) for column in columns):
         return None
-    values = [column.to_numpy(dtype=float) for column in columns]
+    values = [column.to_numpy() for column in columns]
+    terms = tuple(names)
     if found[1] != "0":
-        names, values = ["intercept", *names], [np.ones(len(data)), *values]
-    rows = np.array(values)
-    complete = ~np.isnan(rows).any(axis=0)
-    if not complete.any():
+        terms, values = ("intercept", *terms), [np.ones(len(data)), *values]
+    rows = np.array(values, dtype=float)
+    complete = ~np.logical_or.reduce(np.isnan(rows), 0)
+    if not np.logical_or.reduce(complete):
         return None
-    own = tuple(name for name in names if name != "intercept")
-    return Design(rows[:, complete].T, tuple(names), complete, columns=formula, used=own)
+    if not np.logical_and.reduce(complete):
+        rows = rows[:, complete]
+    return Design(rows.T, terms, complete, columns=formula, used=tuple(names))
 
 
 def _is_plain(dtype: Any) -> bool:
@@ -222,8 +229,8 @@ def _encoded(formula: str, parsed: Any, data: pd.DataFrame, complete: NDArray[np
 
 
 def _refuse_not_finite(formula: str, design: Design, study: tuple[str, ...]) -> None:
-    wrong = ~np.isfinite(design.x).all(axis=1)
-    if wrong.any():
+    if not np.isfinite(design.x).all():
+        wrong = ~np.isfinite(design.x).all(axis=1)
         label = study[np.flatnonzero(design.complete)[wrong][0]]
         raise ModelError(
             f"{label}: the formula {formula!r} has no finite value there; correct the moderators or leave the "
@@ -286,8 +293,8 @@ def _known_name(formula: str, node: ast.Name, is_call: bool, data: pd.DataFrame)
 
 
 def _warn_incomplete(complete: NDArray[np.bool_], study: tuple[str, ...]) -> None:
-    lost = [study[i] for i in np.flatnonzero(~complete)]
-    if lost:
+    if not complete.all():
+        lost = [study[i] for i in np.flatnonzero(~complete)]
         lack, are = ("lacks", "is") if len(lost) == 1 else ("lack", "are")
         warnings.warn(f"{some(lost)} {lack} a moderator and {are} left out of the fit.", MetailWarning, stacklevel=5)
 
@@ -304,13 +311,19 @@ def check_rank(x: Floats, terms: tuple[str, ...]) -> None:
         )
     if p == 1 and terms == ("intercept",):
         return
-    size = np.linalg.norm(x, axis=0)
-    if (size == 0).any():
+    idle = ~x.any(axis=0)
+    if np.logical_or.reduce(idle):
         raise ModelError(
-            f"The moderator {terms[int(np.argmin(size))]!r} is 0 in every study, so it has no coefficient."
+            f"The moderator {terms[int(np.argmax(idle))]!r} is 0 in every study, so it has no coefficient."
         )
-    singular, loading = np.linalg.svd(np.linalg.qr(x / size, mode="r"))[1:]
-    if singular[-1] < 1e-10 * singular[0]:
+    if reciprocal_condition(x) < LEAST_CONDITION:
+        _refuse_collinear(x, terms)
+
+
+def _refuse_collinear(x: Floats, terms: tuple[str, ...]) -> None:
+    """Raise if columns are collinear, naming them."""
+    singular, loading = np.linalg.svd(np.linalg.qr(x / np.linalg.norm(x, axis=0), mode="r"))[1:]
+    if singular[-1] < COLLINEAR * singular[0]:
         tied = [terms[j] for j in np.flatnonzero(np.abs(loading[-1]) > 1e-6)]
         raise ModelError(
             f"The columns {listed(tied)} are collinear (or constant over the studies), so their coefficients cannot be "

@@ -1,5 +1,7 @@
 """Formulas: columns, numbers, operators and a few functions; the encoding travels with the fit."""
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ from formulaic import model_matrix
 
 import metail2 as m2
 from metail2.errors import MetailWarning, ModelError
-from metail2.models.design import FUNCTIONS, formula_design, intercept_design
+from metail2.models.design import FUNCTIONS, check_rank, formula_design, intercept_design
 
 K = 12
 
@@ -303,8 +305,42 @@ def test_the_design_is_its_own_copy(mixed):
 
 @pytest.mark.parametrize("formula", ["year**2", "dose + year ^ 2", "log(dose) + year ** 3"])
 def test_a_power_that_would_be_the_column_alone_is_refused(formula, mixed):
-    with pytest.raises(ModelError, match=r"would be 'year' alone; write poly\(year, 2\), or \{year\*\*2\}"):
+    with pytest.raises(ModelError, match=r"would be 'year' alone; write poly\(year, (\d)\), or \{year\*\*\1\}"):
         design(formula, mixed)
+
+
+@pytest.mark.parametrize(
+    "formula, written", [("dose*dose", "{dose*dose}"), ("year:year", "{year*year}"), ("1/dose", "{1/dose}"),
+                         ("dose + year:2", "{year*2}"), ("log(dose) * log( dose )", "{log(dose)*log(dose)}"),
+                         ("dose*year*dose", "{dose*year*dose}")],
+)  # fmt: skip
+def test_products_of_a_column_with_itself_or_a_number_are_refused(formula, written, mixed):
+    """formulaic reads dose*dose as dose, and 1/dose as dose."""
+    with pytest.raises(ModelError, match=re.escape(written)):
+        design(formula, mixed)
+
+
+@pytest.mark.parametrize(
+    "formula", ["dose*year", "{dose*year} + dose", "(dose + year)**2", "log(dose)/year", "{1/dose}"]
+)
+def test_products_of_different_columns_are_fitted(formula, mixed):
+    assert design(formula, mixed).x.shape[1] >= 2
+
+
+@pytest.mark.parametrize("formula", ["one", "C(one)", "dose + C(one)", "poly(dose, 0)"])
+def test_a_term_without_a_column_is_refused(formula, mixed):
+    """A factor of one level would vanish into the intercept."""
+    with pytest.raises(ModelError, match="is the same in all studies that can be fitted"):
+        design(formula, mixed.assign(one="q"))
+
+
+def test_a_spline_that_needs_centring_says_how(mixed):
+    made = design("cr(dose, df=3)", mixed)
+    with pytest.raises(ModelError, match=r"write cr\(dose, df=3, constraints='center'\)"):
+        check_rank(made.x, made.terms)
+    centred = design("cr(dose, df=3, constraints='center')", mixed)
+    check_rank(centred.x, centred.terms)
+    assert len(centred.terms) == 4
 
 
 @pytest.mark.parametrize("formula", ["{year**2}", "(dose + year)**2"])

@@ -189,23 +189,35 @@ def _parsed(formula: str, data: pd.DataFrame) -> tuple[Any, list[str]]:
     except Exception as error:  # formulaic's parser, and formulas of several parts, raise many kinds
         raise ModelError(f"The formula {formula!r} cannot be read: {_first_line(error)}") from error
     used = _check_factors(formula, factors, data)
-    _refuse_self_products(formula)
+    _refuse_no_products(formula)
     if taken := [name for name in used if name.lower() == "intercept"]:
         raise ModelError(f"The formula {formula!r} names a column {taken[0]!r}, as the constant is called; rename it.")
     return parsed, used
 
 
-def _refuse_self_products(formula: str) -> None:
-    """Refuse ``year**2``: in a formula it means interactions of a term with itself, which is the term alone."""
-    outside = re.sub(r"\{[^}]*\}|\w+\((?:[^()]|\([^()]*\))*\)", "", formula)  # of code and of calls
-    found = re.search(rf"(?<![\w.]){_NAME}\s*(?:\*\*|\^)\s*\d+", outside)
-    if found:
-        name = re.match(_NAME, found[0])
-        assert name is not None
+def _refuse_no_products(formula: str) -> None:
+    """Refuse ``x**2``, ``x*x``, ``1/x`` and ``x:2``: in a formula these signs join terms, and x alone would be left."""
+    calls = re.compile(r"\{[^}]*\}|\w+\((?:[^()]|\([^()]*\))*\)")
+    seen: dict[str, str] = {}
+    outside = calls.sub(lambda call: seen.setdefault(call[0].replace(" ", ""), f"call_{len(seen)}"), formula)
+    if found := re.search(rf"(?<![\w.])({_NAME})\s*(?:\*\*|\^)\s*(\d+)", outside):
+        name = _original(found[1], seen)
         raise ModelError(
-            f"In the formula {formula!r}, {found[0]!r} would be {name[0]!r} alone; write poly({name[0]}, 2), or "
-            f"{{{name[0]}**2}} for the square."
+            f"In the formula {formula!r}, '{name}{found[0][len(found[1]) :]}' would be {name!r} alone; write "
+            f"poly({name}, {found[2]}), or {{{name}**{found[2]}}} for the power."
         )
+    for chain in re.findall(r"[\w.]+(?:\s*[*:/]\s*[\w.]+)+", outside):
+        parts = re.split(r"\s*[*:/]\s*", chain)
+        if len(set(parts)) < len(parts) or any(part[0].isdigit() for part in parts):
+            written = re.sub(r"call_\d+", lambda call: _original(call[0], seen), chain)
+            raise ModelError(
+                f"In the formula {formula!r}, {written!r} is no arithmetic: *, : and / join columns to interactions. "
+                f"Name every column once, or write {{{written.replace(':', '*')}}} for the product or quotient of numbers."
+            )
+
+
+def _original(token: str, seen: dict[str, str]) -> str:
+    return next((text for text, stands_for in seen.items() if stands_for == token), token)
 
 
 def _readable(data: pd.DataFrame, used: list[str]) -> pd.DataFrame:
@@ -224,8 +236,19 @@ def _encoded(formula: str, parsed: Any, data: pd.DataFrame, complete: NDArray[np
             matrix = model_matrix(parsed, _readable(data.loc[complete], used), context=_context(), na_action="ignore")
     except Exception as error:  # whatever formulaic and the functions of the formula raise
         raise ModelError(f"The formula {formula!r} cannot be applied: {_first_line(error)}") from error
+    _refuse_constant_terms(formula, matrix.model_spec)
     terms = tuple("intercept" if name == "Intercept" else str(name) for name in matrix.columns)
     return Design(np.asarray(matrix, dtype=float), terms, complete, matrix.model_spec, used=tuple(used))
+
+
+def _refuse_constant_terms(formula: str, spec: Any) -> None:
+    """Refuse a term without a column, such as a factor that has one level in the studies."""
+    for term, places in spec.term_indices.items():
+        if not places:
+            raise ModelError(
+                f"In the formula {formula!r}, {str(term)!r} is the same in all studies that can be fitted, so it has "
+                "no coefficient; leave it out."
+            )
 
 
 def _refuse_not_finite(formula: str, design: Design, study: tuple[str, ...]) -> None:
@@ -327,5 +350,12 @@ def _refuse_collinear(x: Floats, terms: tuple[str, ...]) -> None:
         tied = [terms[j] for j in np.flatnonzero(np.abs(loading[-1]) > 1e-6)]
         raise ModelError(
             f"The columns {listed(tied)} are collinear (or constant over the studies), so their coefficients cannot be "
-            "told apart; leave one out."
+            f"told apart; {_advice(tied)}."
         )
+
+
+def _advice(tied: list[str]) -> str:
+    if spline := next((name for name in tied if name.startswith("cr(") and "constraints" not in name), None):
+        call = spline[: spline.rindex(")")]
+        return f"the columns of cr add up to 1, so write {call}, constraints='center')"
+    return "leave one out"

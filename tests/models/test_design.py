@@ -310,35 +310,35 @@ def test_a_power_that_would_be_the_column_alone_is_refused(formula, mixed):
 
 
 @pytest.mark.parametrize(
-    "formula, written", [("dose*dose", "{dose*dose}"), ("year:year", "{year*year}"), ("1/dose", "{1/dose}"),
-                         ("dose + year:2", "{year*2}"), ("log(dose) * log( dose )", "{log(dose)*log(dose)}"),
+    ("formula", "written"), [("dose*dose", "{dose*dose}"), ("year:year", "{year*year}"), ("1/dose", "{1/dose}"),
+                         ("dose + year:2", "{year*2}"), ("log(dose) * log( dose )", "{log(dose) * log(dose)}"),
                          ("dose*year*dose", "{dose*year*dose}")],
 )  # fmt: skip
-def test_products_of_a_column_with_itself_or_a_number_are_refused(formula, written, mixed):
+def test_products_of_a_column_with_itself_or_a_number_are_refused(formula, written, frame):
     """formulaic reads dose*dose as dose, and 1/dose as dose."""
     with pytest.raises(ModelError, match=re.escape(written)):
-        design(formula, mixed)
+        design(formula, frame)
 
 
 @pytest.mark.parametrize(
     "formula", ["dose*year", "{dose*year} + dose", "(dose + year)**2", "log(dose)/year", "{1/dose}"]
 )
-def test_products_of_different_columns_are_fitted(formula, mixed):
-    assert design(formula, mixed).x.shape[1] >= 2
+def test_products_of_different_columns_are_fitted(formula, frame):
+    assert design(formula, frame).x.shape[1] >= 2
 
 
 @pytest.mark.parametrize("formula", ["one", "C(one)", "dose + C(one)", "poly(dose, 0)"])
-def test_a_term_without_a_column_is_refused(formula, mixed):
+def test_a_term_without_a_column_is_refused(formula, frame):
     """A factor of one level would vanish into the intercept."""
     with pytest.raises(ModelError, match="is the same in all studies that can be fitted"):
-        design(formula, mixed.assign(one="q"))
+        design(formula, frame.assign(one="q"))
 
 
-def test_a_spline_that_needs_centring_says_how(mixed):
-    made = design("cr(dose, df=3)", mixed)
+def test_a_spline_that_needs_centring_says_how(frame):
+    made = design("cr(dose, df=3)", frame)
     with pytest.raises(ModelError, match=r"write cr\(dose, df=3, constraints='center'\)"):
         check_rank(made.x, made.terms)
-    centred = design("cr(dose, df=3, constraints='center')", mixed)
+    centred = design("cr(dose, df=3, constraints='center')", frame)
     check_rank(centred.x, centred.terms)
     assert len(centred.terms) == 4
 

@@ -210,9 +210,10 @@ def _refuse_no_products(formula: str) -> None:
         parts = re.split(r"\s*[*:/]\s*", chain)
         if len(set(parts)) < len(parts) or any(part[0].isdigit() for part in parts):
             written = re.sub(r"call_\d+", lambda call: _original(call[0], seen), chain)
+            arithmetic = written.replace(":", "*")
             raise ModelError(
                 f"In the formula {formula!r}, {written!r} is no arithmetic: *, : and / join columns to interactions. "
-                f"Name every column once, or write {{{written.replace(':', '*')}}} for the product or quotient of numbers."
+                f"Name every column once, or write {{{arithmetic}}} for the product or quotient of numbers."
             )
 
 

@@ -22,6 +22,9 @@ Floats = NDArray[np.float64]
 LARGEST = 1e75
 """Beyond this (or its inverse, for variances) the fourth powers that a fit needs would overflow."""
 
+NO_NUMBERS = {"b": "truth values", "c": "complex numbers", "M": "dates", "m": "lengths of time"}
+"""Kinds of arrays that NumPy would turn into numbers, but nobody means as effects, variances or weights."""
+
 TRAIL_COLUMNS = (
     "study", "step", "quantity", "value", "records", "quotes", "conversion", "formula", "citation", "assumption",
     "basis", "notes",
@@ -246,6 +249,9 @@ def _repeated(labels: Sequence[str]) -> list[str]:
 
 
 def _vector(values: Any, name: str) -> Floats:
+    if np.asarray(values).dtype.kind in NO_NUMBERS:
+        kind = NO_NUMBERS[np.asarray(values).dtype.kind]
+        raise EffectSizeError(f"{name} holds {kind}, which are no numbers; give the column that was meant.")
     try:
         array = np.array(values, dtype=float)  # a copy: a result must not change with the caller's array
     except (TypeError, ValueError):

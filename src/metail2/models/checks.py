@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import ModelError
+
+
+def check_effects(effects: object) -> None:
+    """Raise unless effects were given."""
+    if not isinstance(effects, EffectSizes):
+        raise ModelError(
+            f"A model is fitted to EffectSizes, not to {type(effects).__name__}; make them with effect_sizes(), "
+            "harmonise() or EffectSizes.from_arrays()."
+        )
 
 
 def check_level(level: object) -> None:

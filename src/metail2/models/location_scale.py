@@ -13,7 +13,7 @@ from metail2.kernels.heterogeneity import heterogeneity
 from metail2.kernels.inference import FACTORS, Wald, wald
 from metail2.kernels.location_scale import LINKS, LocationScaleFit, location_scale
 from metail2.models.base import refuse_dependence, warn_left_out, warn_repeated
-from metail2.models.checks import check_level
+from metail2.models.checks import check_effects, check_level
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.models.location_scale_result import LocationScaleResult
 from metail2.wording import some
@@ -76,6 +76,7 @@ class LocationScale:
             If effects share patients (`effects.V`), there are fewer studies than coefficients of both parts, columns
             are collinear, or the likelihood has no maximum at finite scale coefficients.
         """
+        check_effects(effects)
         refuse_dependence(effects)
         warn_repeated(effects)
         warn_left_out(effects)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.effects.effect_sizes import EffectSizes
+from metail2.effects.effect_sizes import NO_NUMBERS, EffectSizes
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.coefficient_tests import TESTS, Reference
 from metail2.kernels.fitted import at_tau2, fit_random_effects
@@ -17,7 +17,7 @@ from metail2.kernels.inference import wald
 from metail2.kernels.tau2 import TAU2, WEIGHTED, Tau2Estimate, unmeasured
 from metail2.kernels.wls import weighted_fit
 from metail2.models.base import refuse_dependence, warn_left_out, warn_repeated
-from metail2.models.checks import check_level
+from metail2.models.checks import check_effects, check_level
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.models.doubts import check_kenward_roger
 from metail2.models.random_effects_result import RandomEffectsResult
@@ -82,6 +82,7 @@ class RandomEffects:
             If no effect is left, effects share patients (`effects.V`), there are not more studies than coefficients,
             moderators are collinear, or a weight is not a positive number.
         """
+        check_effects(effects)
         refuse_dependence(effects)
         warn_repeated(effects)
         warn_left_out(effects)
@@ -109,6 +110,8 @@ class RandomEffects:
         if self.weights not in effects.moderators:
             raise UnknownChoice("column of weights", self.weights, map(str, effects.moderators.columns))
         given = effects.moderators[self.weights].iloc[used]
+        if (kind := NO_NUMBERS.get(getattr(given.dtype, "kind", ""))) is not None:
+            raise ModelError(f"The weights in {self.weights!r} are {kind}; give numbers above 0.")
         weights = np.asarray(pd.to_numeric(given, errors="coerce"), dtype=float)
         wrong = ~((weights > 0) & np.isfinite(weights))
         if wrong.any():

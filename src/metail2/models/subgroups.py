@@ -15,6 +15,7 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import MetailWarning, ModelError, UnknownChoice
 from metail2.kernels.heterogeneity import heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import JointTest, joint_test
+from metail2.models.checks import check_effects
 from metail2.models.doubts import cautions
 from metail2.models.random_effects import RandomEffects
 from metail2.models.random_effects_result import RandomEffectsResult
@@ -79,6 +80,7 @@ class Subgroups:
         ModelError, UnknownChoice
             If there is no such column, or fewer than two groups with an effect.
         """
+        check_effects(effects)
         labels = self._labels(effects)
         known = effects.subset(np.array([label is not None for label in labels])).assign(
             **{COLUMN: [label for label in labels if label is not None]}

@@ -70,10 +70,16 @@ def forest(
     UnknownChoice
         For a layout, transform or measure that is not registered.
     MetailError
-        If there are no studies, if `common` has another measure or number of studies, or if `favours` is given for a
+        If this is no result, if there are no studies, if `common` has another measure or number of studies, or if
+        `favours` is given for a
         measure without null.
     """
     _ = LAYOUTS[layout]
+    for given in (result, common if common is not None else result):
+        if not isinstance(given, Result):
+            raise MetailError(
+                f"forest draws what pool() or a model's fit() returns, not {type(given).__name__}; fit a model first."
+            )
     facts, other = Facts(result), Facts(common) if common is not None else None
     _check(facts, other, favours)
     picture = _compose(facts, other, layout, favours, title, arms, transform, unit)

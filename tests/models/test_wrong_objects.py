@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import metail2 as m2
+from metail2.errors import EffectSizeError, MetailError, ModelError
 
 DAYS = pd.to_datetime(["2001-01-01", "2002-03-01", "2003-01-01"])
 
@@ -18,7 +19,7 @@ DAYS = pd.to_datetime(["2001-01-01", "2002-03-01", "2003-01-01"])
 )
 @pytest.mark.parametrize("given", [None, pd.DataFrame({"yi": [1.0]}), [0.1, 0.2]], ids=["None", "table", "list"])
 def test_a_model_is_fitted_to_effects(model, given):
-    with pytest.raises(m2.ModelError, match=f"EffectSizes, not to {type(given).__name__}; make them with effect_sizes"):
+    with pytest.raises(ModelError, match=f"EffectSizes, not to {type(given).__name__}; make them with effect_sizes"):
         model.fit(given)
 
 
@@ -28,7 +29,7 @@ def test_a_forest_plot_shows_results(given, place):
     result = m2.pool([0.1, 0.2, 0.4], [0.1, 0.2, 0.1])
     if place == "common" and given is None:
         return  # no second result
-    with pytest.raises(m2.MetailError, match=f"not {type(given).__name__}; fit a model first"):
+    with pytest.raises(MetailError, match=f"not {type(given).__name__}; fit a model first"):
         m2.forest(given) if place == "result" else m2.forest(result, common=given)
 
 
@@ -42,10 +43,10 @@ def test_a_forest_plot_shows_results(given, place):
 @pytest.mark.parametrize("place", ["yi", "vi", "weights"])
 def test_dates_and_their_like_are_no_numbers(values, kind, place):
     given = {"yi": [0.1, 0.2, 0.4], "vi": [0.1, 0.2, 0.1], "weights": None} | {place: values}
-    with pytest.raises(m2.MetailError, match=rf"{place}.* {kind}"):
+    with pytest.raises(MetailError, match=rf"{place}.* {kind}"):
         m2.pool(given["yi"], given["vi"], weights=given["weights"])
 
 
 def test_a_list_of_dates_is_named():
-    with pytest.raises(m2.EffectSizeError, match=r"yi must hold numbers, but datetime"):
+    with pytest.raises(EffectSizeError, match=r"yi must hold numbers, but datetime"):
         m2.pool([datetime.datetime(2001, 1, 1)] * 3, [0.1, 0.2, 0.1])

@@ -175,7 +175,7 @@ def _doubts(glance: pd.Series, undefined: bool) -> str:
     return "; ".join(
         said
         if undefined
-        else [part for part in said if part.startswith(("τ² is estimated", "the likeli", "the largest study"))]
+        else [part for part in said if part.startswith(("τ² is estimated", "the likeli", "the largest study", "with "))]
     )
 
 

@@ -66,26 +66,40 @@ def test_peto(run):
     assert ended == (0, m2.Peto().fit(m2.load_dataset("yusuf1985")).summary() + "\n", "")
 
 
-def test_csv_holds_the_three_tables(run, bcg, effects):
+def test_csv_holds_the_four_tables(run, bcg, effects):
     ended = run("pool", *bcg, "--format", "csv")
     result = m2.pool(effects)
-    tidy, glance, studies = blocks(ended.out)
+    tidy, glance, studies, companions = blocks(ended.out)
     assert ended.err == ""
     same_table(tidy, result.tidy())
     same_table(glance.drop(columns="status_reason"), result.glance().drop(columns="status_reason"))
     same_table(studies.drop(columns="group"), result.studies().drop(columns="group"))
+    assert (len(companions), list(companions)) == (0, list(result.companions()))
 
 
-def test_json_holds_the_three_tables_and_no_nan(run, bcg, effects):
+def test_json_holds_the_four_tables_and_no_nan(run, bcg, effects):
     ended = run("pool", *bcg, "--format", "json")
     result = m2.pool(effects)
     printed = json.loads(ended.out, parse_constant=pytest.fail)
-    assert list(printed) == ["tidy", "glance", "studies"]
+    assert list(printed) == ["tidy", "glance", "studies", "companions"]
     assert printed["tidy"][0]["estimate"] == result.estimate
     assert printed["glance"][0]["tau2"] == result.tau2
     assert printed["glance"][0]["qm"] is None
     assert [row["yi"] for row in printed["studies"]] == effects.yi.tolist()
     assert printed["studies"][0] | {"weight": 0} == result.studies().to_dict("records")[0] | {"weight": 0}
+
+
+@pytest.mark.parametrize("format", ["csv", "json"])
+def test_what_must_stand_beside_an_interval_is_written_too(run, table, format):
+    """A program that reads the Hartung–Knapp interval of two studies must see the normal one and the reason."""
+    file = table("A,0.1,0.04", "B,0.3,0.05", header="study,yi,vi")
+    ended = run("pool", file, "--measure", "GEN", "--format", format)
+    beside = m2.pool([0.1, 0.3], [0.04, 0.05]).companions().to_dict("records")
+    assert [row["test"] for row in beside] == ["z", "knapp_hartung_adhoc"]
+    found = json.loads(ended.out)["companions"] if format == "json" else blocks(ended.out)[3].to_dict("records")
+    assert [(row["test"], row["ci_lower"], row["reason"]) for row in found] == [
+        (row["test"], pytest.approx(row["ci_lower"], rel=1e-12), row["reason"]) for row in beside
+    ]
 
 
 def test_a_scale_of_its_own(run):

@@ -22,7 +22,7 @@ def test_the_summary_is_that_of_the_package(run, bcg, effects, common):
 def test_csv_and_json_hold_the_groups(run, bcg, effects):
     groups = m2.pool(effects, subgroup="alloc").groups()
     text = run("pool", *bcg, "--subgroup", "alloc", "--format", "csv").out
-    printed = pd.read_csv(io.StringIO(text.split("\n\n")[3]))
+    printed = pd.read_csv(io.StringIO(text.split("\n\n")[4]))
     np.testing.assert_allclose(printed["estimate"], groups["estimate"], rtol=1e-14)
     data = json.loads(run("pool", *bcg, "--subgroup", "alloc", "--format", "json").out)
     assert [row["group"] for row in data["groups"]] == ["random", "alternate", "systematic"]

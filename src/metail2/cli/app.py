@@ -160,8 +160,9 @@ def pool(
         str,
         typer.Option(
             metavar="FORMAT",
-            help="text, csv or json. csv: the tables tidy, glance and studies (and groups) on the pooled scale, an "
-            "empty line between them; json: one object that holds them as lists.",
+            help="text, csv or json. csv: the tables tidy, glance, studies, companions (what must stand beside the "
+            "interval) and of subgroups groups, on the pooled scale, an empty line between them; json: one object that "
+            "holds them as lists.",
         ),
     ] = "text",
 ) -> None:

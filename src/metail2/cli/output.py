@@ -46,7 +46,10 @@ def result_text(result: PooledResult, format: str, transform: str | None) -> str
 
 
 def _tables(result: PooledResult) -> dict[str, pd.DataFrame]:
-    tables = {"tidy": result.tidy(), "glance": result.glance(), "studies": result.studies()}
+    tables = {
+        "tidy": result.tidy(), "glance": result.glance(), "studies": result.studies(),
+        "companions": result.companions(),
+    }  # fmt: skip
     return tables | {"groups": result.groups()} if isinstance(result, Grouped) else tables
 
 
@@ -56,7 +59,7 @@ def _as_csv(result: PooledResult) -> str:
 
 
 def _as_json(result: PooledResult) -> str:
-    """Write one object of lists, ``tidy``, ``glance``, ``studies`` and of subgroups ``groups``; not finite is null."""
+    """Write one object of lists, ``tidy glance studies companions`` and of subgroups ``groups``; not finite is null."""
     lists = {name: [_plain_row(row) for row in table.to_dict("records")] for name, table in _tables(result).items()}
     return json.dumps(lists, ensure_ascii=False, allow_nan=False, indent=2) + "\n"
 

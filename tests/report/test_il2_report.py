@@ -309,6 +309,14 @@ def test_two_studies_print_both_intervals(outcomes, sections):
     assert "The primary interval is the one by z" in sections["sri4_week12"]
 
 
+def test_normal_intervals_of_few_studies_are_marked(sections):
+    """Primary z of 2 studies, per protocol likewise; the common effect has no τ² that it could take as known."""
+    found = sections["sri4_week12"]
+    few = "With 2 studies the normal (z) interval, which takes τ² as known, holds the truth less often than it says."
+    assert found.count(few) == 2
+    assert f"DerSimonian–Laird, z (primary)<span class=\"note\">{few}" in found
+
+
 def test_control_risks(outcomes, sections):
     risks = {row["study"]: row["risk"] for row in outcomes["clinical_response"]["control_risks"]}
     assert list(risks.values()) == [9 / 30, 29 / 50, 2 / 22, 10 / 24]

@@ -3,8 +3,9 @@
     python benchmarks/compare.py [--quick] [--gosh]
 
 PyMARE and metafor take part where they are installed (``Rscript`` with the package metafor); R measures itself, so that
-starting it does not count. Every package gets the same data. ``--gosh`` also lets metafor fit all 2^20 − 1 subsets,
-which takes minutes.
+starting it does not count. Every package gets the same data. All packages take turns in several rounds, and a ratio is
+the median of those of the rounds, because a shared machine changes its speed by half within seconds. ``--gosh`` also
+lets metafor fit all 2^20 − 1 subsets, which takes minutes.
 """
 
 from __future__ import annotations
@@ -17,9 +18,12 @@ import subprocess
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from subprocess import PIPE
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -30,39 +34,32 @@ import metail2 as m2
 SIZES = (2, 3, 5, 13, 100, 1000, 10_000)
 MOST_FOR_METAFOR = 1000
 """metafor holds k × k matrices: 10,000 studies would take minutes and gigabytes."""
-SECONDS = 1.0
-"""Time spent on one measurement, at most about three times as long."""
+ROUNDS = 9
+SECONDS = 0.15
+"""Time spent on one measurement of a round, at least; one run where that takes longer."""
 
 R_SCRIPT = """
 suppressMessages(library(metafor))
 jobs <- jsonlite::fromJSON(commandArgs(TRUE)[1], simplifyDataFrame = FALSE)
-median_time <- function(run, seconds) {
-  times <- c()
-  while (length(times) < 3 || sum(times) < seconds) {
-    repeats <- 1
-    started <- proc.time()[["elapsed"]]
-    run()
-    spent <- proc.time()[["elapsed"]] - started
-    if (spent < 0.05) {
-      repeats <- 20
-      started <- proc.time()[["elapsed"]]
-      for (i in seq_len(repeats)) run()
-      spent <- (proc.time()[["elapsed"]] - started) / repeats
-    }
-    times <- c(times, spent)
-    if (sum(times) > 3 * seconds) break
-  }
-  median(times)
-}
 runs <- list(
   reml = function(d) rma(d$yi, d$vi, test = "knha"),
   regression = function(d) rma(d$yi, d$vi, mods = cbind(d$x1, d$x2), test = "knha"),
   leave_one_out = function(d) leave1out(rma(d$yi, d$vi, test = "knha")),
   gosh = function(d) gosh(rma(d$yi, d$vi, method = "DL"), subsets = 2^20 + 1, progbar = FALSE)
 )
-for (job in jobs) {
-  d <- job$data
-  cat(job$name, median_time(function() runs[[job$kind]](d), job$seconds), "\\n")
+input <- file("stdin", "r")
+while (length(line <- readLines(input, 1))) {
+  asked <- strsplit(line, " ")[[1]]
+  job <- jobs[[as.integer(asked[1])]]
+  seconds <- as.numeric(asked[2])
+  repeats <- 0
+  started <- proc.time()[["elapsed"]]
+  while (repeats == 0 || proc.time()[["elapsed"]] - started < seconds) {
+    runs[[job$kind]](job$data)
+    repeats <- repeats + 1
+  }
+  cat((proc.time()[["elapsed"]] - started) / repeats, "\\n")
+  flush(stdout())
 }
 """
 
@@ -99,6 +96,7 @@ def one_fit(k: int) -> Problem:
     yi, vi = effects(k)
     ways: dict[str, Callable[[], object]] = {
         "metail2": lambda: m2.pool(yi, vi),
+        "metail2, and Q, I², SE of τ²": lambda: everything(m2.pool(yi, vi)),
         "metail2, table": lambda: m2.pool(yi, vi).tidy(),
         "statsmodels, interval": lambda: combine_effects(yi, vi, use_t=True).conf_int(),
         "statsmodels, table": lambda: combine_effects(yi, vi, use_t=True).summary_frame(),
@@ -113,7 +111,10 @@ def regression(k: int = 500) -> Problem:
     yi, vi = effects(k, 2)
     x1, x2 = np.random.default_rng(3).normal(size=(2, k))
     prepared = m2.EffectSizes.from_arrays(yi, vi, moderators={"x1": x1, "x2": x2})
-    ways: dict[str, Callable[[], object]] = {"metail2": lambda: m2.pool(prepared, moderators="x1 + x2")}
+    ways: dict[str, Callable[[], object]] = {
+        "metail2": lambda: m2.pool(prepared, moderators="x1 + x2"),
+        "metail2, and Q, I², SE of τ²": lambda: everything(m2.pool(prepared, moderators="x1 + x2")),
+    }
     if find_spec("pymare"):
         ways["PyMARE"] = pymare_fit(yi, vi, np.column_stack([np.ones(k), x1, x2]))
     columns = {"yi": yi, "vi": vi, "x1": x1, "x2": x2}
@@ -137,6 +138,11 @@ def gosh(k: int = 20) -> Problem:
     return Problem(f"GOSH, all 2^{k} subsets, DL", "gosh", {"yi": yi.tolist(), "vi": vi.tolist()}, ways)
 
 
+def everything(result: m2.RandomEffectsResult) -> tuple[object, ...]:
+    """Ask for what a result computes when it is asked: the rest of what metafor computes at once."""
+    return result.q, result.i2, result.spread.p_value, result.tau2_estimate.se
+
+
 def pymare_fit(yi: np.ndarray, vi: np.ndarray, x: np.ndarray) -> Callable[[], object]:
     """PyMARE's REML with the summary that holds its estimate."""
     from pymare import Dataset
@@ -149,66 +155,74 @@ def pymare_fit(yi: np.ndarray, vi: np.ndarray, x: np.ndarray) -> Callable[[], ob
     return fit
 
 
-def median_time(run: Callable[[], object], seconds: float) -> float:
-    """Median over batches of at least 5 ms."""
-    run()
-    started = time.perf_counter()
-    run()
-    batch = max(1, int(0.005 / max(time.perf_counter() - started, 1e-7)))
-    times: list[float] = []
-    while len(times) < 5 or sum(times) * batch < seconds:
-        started = time.perf_counter()
-        for _ in range(batch):
-            run()
-        times.append((time.perf_counter() - started) / batch)
-        if sum(times) * batch > 3 * seconds:
-            break
-    return statistics.median(times)
+def mean_time(run: Callable[[], object], seconds: float) -> float:
+    """Time of one run, from as many as fit into `seconds`."""
+    repeats, started = 0, time.perf_counter()
+    while repeats == 0 or time.perf_counter() - started < seconds:
+        run()
+        repeats += 1
+    return (time.perf_counter() - started) / repeats
 
 
-def metafor_times(problems: list[Problem], seconds: float) -> dict[str, float]:
-    """Let R measure metafor; an empty dict where R or metafor is missing."""
+@contextmanager
+def metafor(problems: list[Problem]) -> Iterator[dict[str, Callable[[float], float]]]:
+    """Start R and yield for each problem a function ``seconds → time of one fit``; none without R or metafor."""
     if shutil.which("Rscript") is None:
-        return {}
-    jobs = [{"name": str(i), "kind": p.kind, "data": p.data, "seconds": seconds} for i, p in enumerate(problems)]
+        yield {}
+        return
     with TemporaryDirectory() as folder:
         file, script = Path(folder) / "jobs.json", Path(folder) / "run.R"
-        file.write_text(json.dumps(jobs))
+        file.write_text(json.dumps([{"kind": problem.kind, "data": problem.data} for problem in problems]))
         script.write_text(R_SCRIPT)
-        found = subprocess.run(["Rscript", str(script), str(file)], capture_output=True, text=True, check=False)
-    if found.returncode:
-        warnings.warn(f"metafor is left out: {found.stderr.strip().splitlines()[-1]}", stacklevel=2)
-        return {}
-    pairs = (line.split() for line in found.stdout.strip().splitlines())
-    return {problems[int(place)].name: float(spent) for place, spent in pairs}
+        with subprocess.Popen(["Rscript", script, file], stdin=PIPE, stdout=PIPE, text=True) as r:
+
+            def measure(place: int, seconds: float) -> float:
+                assert r.stdin is not None
+                assert r.stdout is not None
+                print(place, seconds, file=r.stdin, flush=True)
+                return float(r.stdout.readline())
+
+            works = subprocess.run(
+                ["Rscript", "-e", "library(metafor); library(jsonlite)"], capture_output=True
+            ).returncode
+            found = {} if works else {p.name: partial(measure, place) for place, p in enumerate(problems, 1)}
+            yield found
+            r.communicate()
 
 
-def rows(problems: list[Problem], metafor: dict[str, float], seconds: float) -> Iterator[str]:
+def rows(problem: Problem, others: dict[str, Callable[[float], float]], rounds: int, seconds: float) -> Iterator[str]:
     """Lines of the table: milliseconds, and how many times as long as metail2."""
-    yield "| problem | package | ms | times metail2 |"
-    yield "|---|---|---|---|"
-    for problem in problems:
-        spent = {name: median_time(way, seconds) for name, way in problem.ways.items()}
-        if problem.name in metafor:
-            spent["metafor"] = metafor[problem.name]
-        ours = spent["metail2"]
-        for name, value in spent.items():
-            yield f"| {problem.name} | {name} | {1000 * value:,.3g} | {value / ours:,.2f} |"
+    measures: dict[str, Callable[[float], float]] = {
+        name: partial(mean_time, way) for name, way in problem.ways.items()
+    }
+    if problem.name in others:
+        measures["metafor"] = others[problem.name]
+    for measure in measures.values():
+        measure(0)
+    times = [{name: measure(seconds) for name, measure in measures.items()} for _ in range(rounds)]
+    for name in measures:
+        spent = statistics.median(row[name] for row in times)
+        ratio = statistics.median(row[name] / row["metail2"] for row in times)
+        yield f"| {problem.name} | {name} | {1000 * spent:,.3g} | {ratio:,.2f} |"
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="short measurements, to see that everything runs")
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that everything runs")
     parser.add_argument("--gosh", action="store_true", help="let metafor fit all subsets too (minutes)")
     options = parser.parse_args()
-    seconds = 0.05 if options.quick else SECONDS
+    rounds, seconds = (1, 0.02) if options.quick else (ROUNDS, SECONDS)
     warnings.simplefilter("ignore")
     problems = [*(one_fit(k) for k in SIZES), regression(), leave_one_out(), gosh()]
-    small = [p for p in problems if len(p.data["yi"]) <= MOST_FOR_METAFOR and (p.kind != "gosh" or options.gosh)]
-    small = [p for p in small if p.kind != "leave_one_out" or options.gosh]
-    for line in rows(problems, metafor_times(small, seconds), seconds):
-        print(line, flush=True)
+    theirs = [problem for problem in problems if len(problem.data["yi"]) <= MOST_FOR_METAFOR]
+    if not options.gosh:
+        theirs = [problem for problem in theirs if problem.kind in ("reml", "regression")]
+    print("| problem | package | ms | times metail2 |\n|---|---|---|---|")
+    with metafor(theirs) as others:
+        for problem in problems:
+            for line in rows(problem, others, rounds, seconds):
+                print(line, flush=True)
 
 
 if __name__ == "__main__":

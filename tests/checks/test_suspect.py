@@ -16,6 +16,16 @@ def codes(table, measure=None, **options):
     return [(finding.code, finding.row, finding.column) for finding in validate(table, measure, **options)]
 
 
+def codes_of_each(tables, measure=None):
+    """What `codes` finds in each of many tables of as many rows, which are validated as outcomes of one table."""
+    k = len(tables[0])
+    whole = pd.concat([table.assign(outcome=f"O{i}") for i, table in enumerate(tables)], ignore_index=True)
+    found = [[] for _ in tables]
+    for code, row, column in codes(whole, measure):
+        found[(row - 2) // k].append((code, (row - 2) % k + 2, column))
+    return found
+
+
 def trials(rng, k=8, spread=0.2, sizes=(15, 120)):
     """Means and SDs of k two-arm trials on one scale, with two decimals; log SDs differ by `spread`."""
     n = rng.integers(*sizes, (2, k))
@@ -29,10 +39,11 @@ def trials(rng, k=8, spread=0.2, sizes=(15, 120)):
 def test_a_standard_error_among_sds_is_found_and_seldom_anything_else():
     rng = np.random.default_rng(1)
     found = missed = wrong = 0
-    for _ in range(80):
-        table = trials(rng)
+    tables = [trials(rng) for _ in range(80)]
+    for table in tables:
         table.loc[3, ["sd1", "sd2"]] /= np.sqrt(table.loc[3, ["n1", "n2"]].to_numpy(float))
-        hits = {(row, column) for code, row, column in codes(table.round(3)) if code == "M030"}
+    for each in codes_of_each([table.round(3) for table in tables]):
+        hits = {(row, column) for code, row, column in each if code == "M030"}
         right = {(5, "sd1"), (5, "sd2")}
         found, missed, wrong = found + len(hits & right), missed + len(right - hits), wrong + len(hits - right)
     assert found / (found + missed) > 0.9
@@ -42,12 +53,13 @@ def test_a_standard_error_among_sds_is_found_and_seldom_anything_else():
 def test_an_sd_among_standard_errors_is_found():
     rng = np.random.default_rng(2)
     found = wrong = 0
-    for _ in range(60):
-        table = trials(rng).rename(columns={"sd1": "se1", "sd2": "se2"})
+    tables = [trials(rng).rename(columns={"sd1": "se1", "sd2": "se2"}) for _ in range(60)]
+    for table in tables:
         root = np.sqrt(table[["n1", "n2"]].to_numpy(float))
         root[3] = 1
         table[["se1", "se2"]] = (table[["se1", "se2"]] / root).round(3)
-        rows = [row for code, row, _ in codes(table) if code == "M031"]
+    for each in codes_of_each(tables):
+        rows = [row for code, row, _ in each if code == "M031"]
         found, wrong = found + rows.count(5), wrong + len(rows) - rows.count(5)
     assert found / 120 > 0.9
     assert wrong / (60 * 14) < 0.005
@@ -56,7 +68,8 @@ def test_an_sd_among_standard_errors_is_found():
 @pytest.mark.parametrize(("spread", "share"), [(0.1, 0), (0.3, 0.004), (0.6, 0.012)])
 def test_sds_are_seldom_suspected_for_nothing(spread, share):
     rng = np.random.default_rng(3)
-    hits = [code for _ in range(60) for code, *_ in codes(trials(rng, spread=spread)) if code in ("M030", "M031")]
+    each = codes_of_each([trials(rng, spread=spread) for _ in range(60)])
+    hits = [code for found in each for code, *_ in found if code in ("M030", "M031")]
     assert len(hits) / (60 * 16) <= share
 
 
@@ -64,7 +77,7 @@ def test_sds_are_seldom_suspected_for_nothing(spread, share):
 def test_instruments_of_different_scales_are_seldom_taken_for_standard_errors(change):
     """A pain score from 0 to 10 among those from 0 to 100, as means or as changes of them."""
     rng = np.random.default_rng(12)
-    accused = 0
+    tables = []
     for _ in range(60):
         table = trials(rng, sizes=(60, 150))
         if change:
@@ -72,7 +85,8 @@ def test_instruments_of_different_scales_are_seldom_taken_for_standard_errors(ch
             table["mean1"] -= shift
             table["mean2"] -= shift
         table.loc[3:5, ["mean1", "sd1", "mean2", "sd2"]] /= 10
-        accused += any(code == "M030" for code, *_ in codes(table.round(2), "SMD"))
+        tables.append(table.round(2))
+    accused = sum(any(code == "M030" for code, *_ in each) for each in codes_of_each(tables, "SMD"))
     assert accused / 60 <= 0.05
 
 
@@ -87,12 +101,14 @@ def test_where_instruments_may_differ_it_is_said(measure):
 def test_a_study_in_another_unit_is_found_and_seldom_another():
     rng = np.random.default_rng(13)
     found = wrong = 0
-    for _ in range(60):
-        table = trials(rng)
+    tables = [trials(rng) for _ in range(60)]
+    for table in tables:
         table.loc[3, ["mean1", "sd1", "mean2", "sd2"]] *= 10
-        rows = [row for code, row, _ in codes(table, "MD") if code == "M046"]
+    for each in codes_of_each(tables, "MD"):
+        rows = [row for code, row, _ in each if code == "M046"]
         found, wrong = found + (5 in rows), wrong + len(rows) - (5 in rows)
-        assert "M046" not in {code for code, *_ in codes(table.assign(unit="cm"), "MD")}
+    for each in codes_of_each([table.assign(unit="cm") for table in tables], "MD"):
+        assert "M046" not in {code for code, *_ in each}
     assert found / 60 > 0.7
     assert wrong == 0
 
@@ -100,12 +116,13 @@ def test_a_study_in_another_unit_is_found_and_seldom_another():
 @pytest.mark.parametrize("spread", [0.2, 0.5])
 def test_studies_are_seldom_said_to_be_in_another_unit(spread):
     rng = np.random.default_rng(14)
-    accused = 0
+    tables = []
     for _ in range(100):
         table, scale = trials(rng, spread=0.2), np.exp(spread * rng.standard_normal(8))
         for name in ("mean1", "sd1", "mean2", "sd2"):
             table[name] *= scale
-        accused += "M046" in {code for code, *_ in codes(table.round(2), "MD")}
+        tables.append(table.round(2))
+    accused = sum("M046" in {code for code, *_ in each} for each in codes_of_each(tables, "MD"))
     assert accused <= 3
 
 
@@ -185,13 +202,14 @@ def test_deleted_residuals_are_those_of_the_model_without_the_study():
 @pytest.mark.parametrize("tau", [0.0, 0.4])
 def test_outliers_are_seldom_named_for_nothing_and_found_where_they_are(tau):
     rng = np.random.default_rng(8)
-    clean = gross = 0
+    tables = []
     for _ in range(120):
         vi = rng.uniform(0.02, 0.2, 12)
-        table = pd.DataFrame({"study": range(12), "yi": rng.normal(0, np.sqrt(vi + tau**2)), "vi": vi})
-        clean += any(code == "M041" for code, *_ in codes(table, "GEN"))
+        tables.append(pd.DataFrame({"study": range(12), "yi": rng.normal(0, np.sqrt(vi + tau**2)), "vi": vi}))
+    clean = sum(any(code == "M041" for code, *_ in each) for each in codes_of_each(tables, "GEN"))
+    for table in tables:
         table.loc[6, "yi"] += 3.0
-        gross += ("M041", 8, "") in codes(table, "GEN")
+    gross = sum(("M041", 8, "") in each for each in codes_of_each(tables, "GEN"))
     assert clean / 120 < 0.1
     assert gross / 120 > 0.9
 

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 import metail2 as m2
@@ -13,6 +15,27 @@ def test_mixed_counts(run, catheters, likelihood):
     words = [] if likelihood is None else ["--likelihood", likelihood]
     ended = run("pool", "nielweise2007", "--measure", "OR", "--model", "mixed_counts", *words)
     assert ended.out == m2.MixedCounts("OR", likelihood or "UM.FS").fit(catheters).summary() + "\n"
+
+
+def test_mixed_counts_of_another_coding_and_of_a_common_effect(run, catheters):
+    words = ("pool", "nielweise2007", "--measure", "OR", "--model", "mixed_counts")
+    treated = run(*words, "--coding", "treatment")
+    assert treated == (0, m2.MixedCounts("OR", coding="treatment").fit(catheters).summary() + "\n", "")
+    common = run(*words, "--tau2", "CE")
+    assert common == (0, m2.MixedCounts("OR", tau2="CE").fit(catheters).summary() + "\n", "")
+
+
+def test_mixed_counts_with_a_moderator(run, bcg):
+    words = [*(word if word != "RR" else "OR" for word in bcg), "--model", "mixed_counts"]
+    ended = run("pool", *words, "--moderators", "ablat", "--format", "json")
+    named = {"events1": "tpos", "n1": "tn", "events2": "cpos", "n2": "cn"}
+    table = m2.load_dataset("bcg").rename(columns={column: name for name, column in named.items()})
+    fitted = m2.MixedCounts("OR", moderators="ablat").fit(table)
+    assert ended.err == ""
+    assert [row["term"] for row in json.loads(ended.out)["tidy"]] == ["intercept", "ablat"]
+    assert [row["estimate"] for row in json.loads(ended.out)["tidy"]] == pytest.approx(
+        fitted.tidy()["estimate"].tolist()
+    )
 
 
 def test_beta_binomial(run, catheters):
@@ -33,7 +56,11 @@ def test_peto_of_observed_minus_expected(run, table):
         (["--likelihood", "UM.FS"], "--likelihood has a meaning only with --model mixed_counts"),
         (["--model", "mixed_counts", "--likelihood", "UMFS"], "Did you mean 'UM.FS'"),
         (["--model", "mixed_count"], "Did you mean 'mixed_counts'"),
-        (["--model", "mixed_counts", "--tau2", "DL"], "--tau2 has no meaning with --model mixed_counts"),
+        (["--model", "mixed_counts", "--tau2", "DL"], "estimator of τ² for counts 'DL'"),
+        (["--model", "mixed_counts", "--test", "z"], "--test has no meaning with --model mixed_counts"),
+        (["--model", "mixed_counts", "--coding", "full"], "coding of the treatment effect 'full'"),
+        (["--model", "peto", "--coding", "half"], "--coding has no meaning with --model peto"),
+        (["--coding", "half"], "--coding has a meaning only with --model mixed_counts"),
     ],
 )
 def test_wrong_use(run, words, said):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Specification = RandomEffects | Subgroups | MantelHaenszel | Peto | MixedCounts | BetaBinomial
 
+SHARED = ("tau2", "moderators")
+"""Options of `RandomEffects` that `MixedCounts` has, too."""
 MODELS = ("random_effects", "mantel_haenszel", "peto", "mixed_counts", "beta_binomial")
 
 
@@ -39,8 +41,8 @@ class Analysis:
         ``tau2``, ``test``, ``moderators`` and ``weights`` of `RandomEffects`.
     groups : dict
         ``subgroup`` and ``common-tau2`` of `Subgroups`.
-    likelihood : str, optional
-        ``model`` of `MixedCounts`.
+    counts : dict
+        ``likelihood`` and ``coding`` of `MixedCounts`.
     level : float
         Confidence level.
     """
@@ -50,7 +52,7 @@ class Analysis:
     model: str
     random_effects: dict[str, Any]
     groups: dict[str, Any]
-    likelihood: str | None
+    counts: dict[str, Any]
     level: float
 
     def specification(self) -> Specification:
@@ -58,8 +60,8 @@ class Analysis:
         if self.model not in MODELS:
             raise UnknownChoice("model", self.model, MODELS)
         if self.model == "random_effects":
-            if self.likelihood is not None:
-                raise WrongUse("--likelihood has a meaning only with --model mixed_counts; leave it out.")
+            for name in _given(self.counts):
+                raise WrongUse(f"--{name} has a meaning only with --model mixed_counts; leave it out.")
             return self._random_effects()
         self._refuse_other_options()
         return self._of_counts()
@@ -73,7 +75,9 @@ class Analysis:
         if self.model == "beta_binomial":
             return BetaBinomial(measure, self.level)
         if self.model == "mixed_counts":
-            return MixedCounts(measure, **_given({"model": self.likelihood}), level=self.level)
+            shared = {name: self.random_effects[name] for name in SHARED}
+            own = {"model": self.counts["likelihood"], "coding": self.counts["coding"]}
+            return MixedCounts(measure, **_given(own | shared), level=self.level)
         if measure not in ("PETO", "HR"):
             raise UnknownChoice("measure of --model peto", self.source.measure, ("PETO", "HR"))
         return Peto(self.level, measure)
@@ -89,8 +93,9 @@ class Analysis:
         return model
 
     def _refuse_other_options(self) -> None:
-        own = {"likelihood": None if self.model == "mixed_counts" else self.likelihood}
-        for name in _given(self.random_effects | self.groups | self.computing | own):
+        refused = self.random_effects | self.groups | self.computing | self.counts
+        own = (*self.counts, *SHARED) if self.model == "mixed_counts" else ()
+        for name in _given({name: value for name, value in refused.items() if name not in own}):
             raise WrongUse(f"--{name} has no meaning with --model {self.model}; leave it out.")
 
     def effects(self) -> EffectSizes:

@@ -14,6 +14,7 @@ from metail2.cli.guard import Guarded, GuardedGroup, refuse_closed_output
 from metail2.cli.options import (
     Add,
     Arm,
+    Coding,
     Columns,
     CommonTau2,
     Control,
@@ -143,6 +144,7 @@ def pool(
     analysis: Number = None,
     model: Model = "random_effects",
     likelihood: Likelihood = None,
+    coding: Coding = None,
     tau2: Tau2 = None,
     test: Test = None,
     moderators: Moderators = None,
@@ -180,7 +182,8 @@ def pool(
     computing = {"add": add, "to": to, "drop00": drop00 or None, "r": r, "method": method}
     random_effects = {"tau2": tau2, "test": test, "moderators": moderators, "weights": weights}
     groups = {"subgroup": subgroup, "common-tau2": common_tau2 or None}
-    asked = Analysis(source, computing, model, random_effects, groups, likelihood, level)
+    counts = {"likelihood": likelihood, "coding": coding}
+    asked = Analysis(source, computing, model, random_effects, groups, counts, level)
     result = asked.specification().fit(asked.effects())
     typer.echo(result_text(result, format, transform), nl=False)
 
@@ -200,6 +203,7 @@ def forest(
     analysis: Number = None,
     model: Model = "random_effects",
     likelihood: Likelihood = None,
+    coding: Coding = None,
     tau2: Tau2 = None,
     test: Test = None,
     moderators: Moderators = None,
@@ -232,7 +236,8 @@ def forest(
     computing = {"add": add, "to": to, "drop00": drop00 or None, "r": r, "method": method}
     random_effects = {"tau2": tau2, "test": test, "moderators": moderators, "weights": weights}
     groups = {"subgroup": subgroup, "common-tau2": common_tau2 or None}
-    asked = Analysis(source, computing, model, random_effects, groups, likelihood, level)
+    counts = {"likelihood": likelihood, "coding": coding}
+    asked = Analysis(source, computing, model, random_effects, groups, counts, level)
     draw(asked, output, transform, favours, common)
     typer.echo(output)
 

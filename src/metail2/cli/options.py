@@ -83,12 +83,20 @@ Likelihood = Annotated[
     str | None,
     typer.Option(metavar="CODE", help="With --model mixed_counts: UM.FS (the default), UM.RS, CM.EL or CM.AL."),
 ]
+Coding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CODE",
+        help="With --likelihood UM.FS or UM.RS: how the random effect enters the two arms, half (the default, both "
+        "alike), treatment or control.",
+    ),
+]
 Tau2 = Annotated[
     str | None,
     typer.Option(
         metavar="CODE",
         help="Estimator of the between-study variance: REML (the default), DL, PM, ML, EB, HE, HS, HSk, SJ, PMM, "
-        "GENQ or GENQM (with --weights), or CE for a common effect.",
+        "GENQ or GENQM (with --weights), or CE for a common effect. With --model mixed_counts: ML or CE.",
     ),
 ]
 Test = Annotated[

@@ -86,7 +86,7 @@ def il2(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOURCE_DATE_EPOCH", EPOCH)
         built = build_report("il2", home / "first", "test")
-    _, errors = other.communicate(timeout=120)
+    _, errors = other.communicate(timeout=600)
     assert other.returncode == 0, errors
     return built, home / "first", home / "second"
 

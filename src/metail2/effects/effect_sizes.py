@@ -249,9 +249,9 @@ def _repeated(labels: Sequence[str]) -> list[str]:
 
 
 def _vector(values: Any, name: str) -> Floats:
-    if np.asarray(values).dtype.kind in NO_NUMBERS:
-        kind = NO_NUMBERS[np.asarray(values).dtype.kind]
-        raise EffectSizeError(f"{name} holds {kind}, which are no numbers; give the column that was meant.")
+    kind = getattr(getattr(values, "dtype", None), "kind", None)
+    if kind in NO_NUMBERS:
+        raise EffectSizeError(f"{name} holds {NO_NUMBERS[kind]}, which are no numbers; give the column that was meant.")
     try:
         array = np.array(values, dtype=float)  # a copy: a result must not change with the caller's array
     except (TypeError, ValueError):

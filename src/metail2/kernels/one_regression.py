@@ -8,7 +8,7 @@ V = N₁⁻¹ is (−β, 1)/y′Py by the rule of the inverse of a partitioned m
 
 where **v** is that column and v its last entry: a scan of the likelihood is one product of matrices. Unlike in
 `one_mean` differences cancel: N₁ is as ill conditioned as the variances are unequal, and y′PPy may be smaller than its
-terms by the square of that. `is_steady` says where that is harmless.
+terms by the square of that, so that they serve variances of one order or a few, `MOST_UNEQUAL`.
 """
 
 from __future__ import annotations
@@ -77,15 +77,15 @@ class OneRegression:
         return 2 * float((profile_reml if self.restricted else profile_ml).value(fit, self.x))
 
 
-def is_steady(vi: Floats, x: Floats) -> bool:
-    """Whether the sums keep enough digits, and take no more memory than a scan of `likelihood.maximise`."""
-    k, p = x.shape
-    return k * (p + 2) ** 2 <= BLOCK and float(np.maximum.reduce(vi)) <= MOST_UNEQUAL * float(np.minimum.reduce(vi))
+def one_regression(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> OneRegression | None:
+    """Prepare the sums; `yi` and `vi` of shape (k,), `x` of shape (k, p), k > p.
 
-
-def one_regression(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> OneRegression:
-    """Prepare the sums; `yi` and `vi` of shape (k,), `x` of shape (k, p), k > p."""
+    None where they would keep too few digits, or take more memory than a scan of `likelihood.maximise`.
+    """
     k, p = x.shape
+    smallest, largest = float(np.minimum.reduce(vi)), float(np.maximum.reduce(vi))
+    if largest > MOST_UNEQUAL * smallest or k * (p + 2) ** 2 > BLOCK:
+        return None
     columns = np.empty((p + 1, k))
     columns[:-1] = basis = orthonormal(x.T.copy())[0].T
     residual = yi - basis.T @ (basis @ yi)
@@ -95,5 +95,4 @@ def one_regression(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> On
     columns[-1] = residual / (math.sqrt(length2) or 1)
     products = np.ones(((p + 1) ** 2 + 1, k))
     np.multiply(columns, columns[:, None], out=products[1:].reshape(p + 1, p + 1, k))
-    smallest, largest = float(np.minimum.reduce(vi)), float(np.maximum.reduce(vi))
     return OneRegression(yi, vi, x, products, smallest, largest, length2 / (k - p), restricted)

@@ -21,7 +21,7 @@ from scipy.special import chdtri
 
 from metail2.kernels.likelihood import Maximum, Profile, maximise, profile_ml, profile_reml, settled
 from metail2.kernels.one_mean import one_mean
-from metail2.kernels.one_regression import is_steady, one_regression
+from metail2.kernels.one_regression import one_regression
 from metail2.kernels.one_search import highest
 from metail2.kernels.quadratic_forms import probability_below, solve_tau2
 from metail2.kernels.wls import WeightedFit, fitter, is_mean, weighted_fit
@@ -202,11 +202,14 @@ def _curved(restricted: bool, fit: WeightedFit, tau2: Floats) -> Precision:
 
 def _maximum(profile: Profile, yi: Floats, vi: Floats, x: Floats, restricted: bool) -> Maximum:
     """Search by the cheapest sums that serve the problem."""
-    if yi.ndim == vi.ndim == 1 and is_mean(x):
+    if not yi.ndim == vi.ndim == x.ndim - 1 == 1:
+        return maximise(profile, yi, vi, x)
+    if is_mean(x):
         return highest(one_mean(yi, vi, restricted=restricted))
-    if yi.ndim == vi.ndim == 1 and x.ndim == 2 and is_steady(vi, x):
-        return settled(profile, yi, vi, x, highest(one_regression(yi, vi, x, restricted=restricted)))
-    return maximise(profile, yi, vi, x)
+    regression = one_regression(yi, vi, x, restricted=restricted)
+    if regression is None:
+        return maximise(profile, yi, vi, x)
+    return settled(profile, yi, vi, x, highest(regression))
 
 
 @TAU2.register("ML")

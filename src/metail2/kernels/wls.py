@@ -305,8 +305,14 @@ def orthonormal(rows: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def reciprocal_condition(x: Floats) -> float:
-    """Estimate 1/κ₁ of the triangle R of a design of shape (k, p), k ≥ p, after scaling every column to length 1."""
-    rows = x.T / np.sqrt(dot(x.T, x.T))[:, None]
+    """Estimate 1/κ₁ of the triangle R of a design of shape (k, p), k ≥ p, after scaling every column to length 1.
+
+    0 where a column is 0.
+    """
+    size = np.sqrt(dot(x.T, x.T))
+    if not np.logical_and.reduce(size):
+        return 0.0
+    rows = x.T / size[:, None]
     return float(dtrcon(dgeqrf(rows.T, overwrite_a=True)[0][: len(rows)])[0])
 
 

@@ -335,18 +335,18 @@ def check_rank(x: Floats, terms: tuple[str, ...]) -> None:
         )
     if p == 1 and terms == ("intercept",):
         return
-    idle = ~x.any(axis=0)
-    if np.logical_or.reduce(idle):
-        raise ModelError(
-            f"The moderator {terms[int(np.argmax(idle))]!r} is 0 in every study, so it has no coefficient."
-        )
     if reciprocal_condition(x) < LEAST_CONDITION:
         _refuse_collinear(x, terms)
 
 
 def _refuse_collinear(x: Floats, terms: tuple[str, ...]) -> None:
-    """Raise if columns are collinear, naming them."""
-    singular, loading = np.linalg.svd(np.linalg.qr(x / np.linalg.norm(x, axis=0), mode="r"))[1:]
+    """Raise if a column is 0 or columns are collinear, naming them."""
+    size = np.linalg.norm(x, axis=0)
+    if not size.all():
+        raise ModelError(
+            f"The moderator {terms[int(np.argmin(size))]!r} is 0 in every study, so it has no coefficient."
+        )
+    singular, loading = np.linalg.svd(np.linalg.qr(x / size, mode="r"))[1:]
     if singular[-1] < COLLINEAR * singular[0]:
         tied = [terms[j] for j in np.flatnonzero(np.abs(loading[-1]) > 1e-6)]
         raise ModelError(

@@ -30,6 +30,9 @@ import numpy as np
 from statsmodels.stats.meta_analysis import combine_effects
 
 import metail2 as m2
+from metail2.kernels.coefficient_tests import TESTS
+from metail2.kernels.fitted import fit_random_effects
+from metail2.kernels.inference import Wald, wald
 
 SIZES = (2, 3, 5, 13, 100, 1000, 10_000)
 MOST_FOR_METAFOR = 1000
@@ -96,6 +99,7 @@ def one_fit(k: int) -> Problem:
     yi, vi = effects(k)
     ways: dict[str, Callable[[], object]] = {
         "metail2": lambda: m2.pool(yi, vi),
+        "metail2, kernels alone": lambda: kernels(yi, vi, np.ones((k, 1))),
         "metail2, and Q, I², SE of τ²": lambda: everything(m2.pool(yi, vi)),
         "metail2, table": lambda: m2.pool(yi, vi).tidy(),
         "statsmodels, interval": lambda: combine_effects(yi, vi, use_t=True).conf_int(),
@@ -113,6 +117,7 @@ def regression(k: int = 500) -> Problem:
     prepared = m2.EffectSizes.from_arrays(yi, vi, moderators={"x1": x1, "x2": x2})
     ways: dict[str, Callable[[], object]] = {
         "metail2": lambda: m2.pool(prepared, moderators="x1 + x2"),
+        "metail2, kernels alone": lambda: kernels(yi, vi, np.column_stack([np.ones(k), x1, x2])),
         "metail2, and Q, I², SE of τ²": lambda: everything(m2.pool(prepared, moderators="x1 + x2")),
     }
     if find_spec("pymare"):
@@ -136,6 +141,13 @@ def gosh(k: int = 20) -> Problem:
     result = m2.pool(yi, vi, tau2="DL")
     ways: dict[str, Callable[[], object]] = {"metail2": lambda: m2.gosh(result)}
     return Problem(f"GOSH, all 2^{k} subsets, DL", "gosh", {"yi": yi.tolist(), "vi": vi.tolist()}, ways)
+
+
+def kernels(yi: np.ndarray, vi: np.ndarray, x: np.ndarray) -> Wald:
+    """Fit and test by arrays only: no labels, no checks of the input, no result that explains itself."""
+    fitted = fit_random_effects(yi, vi, x, "REML")
+    reference = TESTS["knapp_hartung"].reference(fitted, 0.95)
+    return wald(fitted.beta, reference.variance, reference.df, 0.95)
 
 
 def everything(result: m2.RandomEffectsResult) -> tuple[object, ...]:

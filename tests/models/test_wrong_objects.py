@@ -24,13 +24,15 @@ def test_a_model_is_fitted_to_effects(model, given):
 
 
 @pytest.mark.parametrize("given", [None, pd.DataFrame({"a": [1]}), m2.EffectSizes.from_arrays([1, 2], [1, 1])])
-@pytest.mark.parametrize("place", ["result", "common"])
-def test_a_forest_plot_shows_results(given, place):
-    result = m2.pool([0.1, 0.2, 0.4], [0.1, 0.2, 0.1])
-    if place == "common" and given is None:
-        return  # no second result
+def test_a_forest_plot_shows_results(given):
     with pytest.raises(MetailError, match=f"not {type(given).__name__}; fit a model first"):
-        m2.forest(given) if place == "result" else m2.forest(result, common=given)
+        m2.forest(given)
+
+
+@pytest.mark.parametrize("given", [pd.DataFrame({"a": [1]}), m2.EffectSizes.from_arrays([1, 2], [1, 1])])
+def test_its_second_diamond_is_a_result_too(given):
+    with pytest.raises(MetailError, match=f"not {type(given).__name__}; fit a model first"):
+        m2.forest(m2.pool([0.1, 0.2, 0.4], [0.1, 0.2, 0.1]), common=given)
 
 
 @pytest.mark.parametrize(

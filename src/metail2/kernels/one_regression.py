@@ -2,13 +2,14 @@
 
 With Q an orthonormal basis of the design and e the residuals of the unweighted fit, scaled to length 1, all that the
 score needs are Σw and sums of products of the columns Z = (Q, e): N₁ = Z′WZ and N₂ = Z′W²Z. The last column of
-V = N₁⁻¹ is (−β, 1)/y′Py by the rule of the inverse of a partitioned matrix, β being the coefficients of e on Q, and so
+V = N₁⁻¹ is (−β, 1)/e′Pe by the rule of the inverse of a partitioned matrix, β being the coefficients of e on Q, and so
 
-    y′PPy = v′N₂v/v²,   tr P = Σw − (tr VN₂ − v·y′PPy),
+    e′PPe = v′N₂v/v²,   tr P = Σw − (tr VN₂ − v·e′PPe),
 
-where **v** is that column and v its last entry: a scan of the likelihood is one product of matrices. Unlike in
-`one_mean` differences cancel: N₁ is as ill conditioned as the variances are unequal, and y′PPy may be smaller than its
-terms by the square of that, so that they serve variances of one order or a few, `MOST_UNEQUAL`.
+and y′PPy is e′PPe times the residual sum of squares. **v** is that column and v its last entry: a scan of the
+likelihood is one product of matrices. Unlike in `one_mean` differences cancel: N₁ is as ill conditioned as the
+variances are unequal, and y′PPy may be smaller than its terms by the square of that. The sums therefore serve variances
+that differ by no more than `MOST_UNEQUAL`.
 """
 
 from __future__ import annotations

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 from metail2.kernels.likelihood import GRID_STEP, MAX_STEPS, STEP, Maximum
 
 Floats = NDArray[np.float64]
-Node = tuple[float, float]
-"""The excess and the τ² where it was found."""
 
 START = 4
 """Points of the grid through which τ² is first interpolated as a function of the excess; it has as many at least."""
@@ -81,21 +79,22 @@ def weighted_sums(vi: Floats, tau2: Floats, rows: Floats) -> tuple[Floats, Float
     if len(tau2) > most:
         parts = [weighted_sums(vi, tau2[i : i + most], rows) for i in range(0, len(tau2), most)]
         return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
-    w = vi + tau2[:, None]
-    np.divide(1, w, out=w)
-    first = w @ rows.T
-    np.multiply(w, w, out=w)
-    return first, w @ rows.T
+    columns, w = rows.T, np.add.outer(tau2, vi)
+    np.reciprocal(w, out=w)
+    first = w.dot(columns)
+    np.square(w, out=w)
+    return first, w.dot(columns)
 
 
 def highest(likelihood: Likelihood) -> Maximum:
     """Find the global maximum over τ² ≥ 0."""
-    nodes = _nodes(likelihood, _grid(likelihood))
-    found, most = [0.0] if nodes[0][0] <= 0 else [], 0
-    for i in range(len(nodes) - 1):
-        if nodes[i][0] > 0 >= nodes[i + 1][0]:
-            tau2, scans = _root(likelihood, nodes, i)
-            found.append(tau2)
+    grid = _grid(likelihood)
+    excess, tau2 = likelihood.excess(grid), grid.tolist()
+    found, most = [0.0] if excess[0] <= 0 else [], 0
+    for i in range(len(tau2) - 1):
+        if excess[i] > 0 >= excess[i + 1]:
+            root, scans = _root(likelihood, excess, tau2, i)
+            found.append(root)
             most = max(most, scans)
     best = found[0] if len(found) == 1 else max(found, key=likelihood.height)
     return Maximum(np.asarray(best), most, np.asarray(len(found)))
@@ -110,17 +109,14 @@ def _grid(likelihood: Likelihood) -> Floats:
     return np.asarray(likelihood.smallest * np.expm1(np.arange(points) * (span / (points - 1))))
 
 
-def _nodes(likelihood: Likelihood, tau2: Floats) -> list[Node]:
-    return list(zip(likelihood.excess(tau2), tau2.tolist(), strict=True))
-
-
-def _root(likelihood: Likelihood, nodes: list[Node], i: int) -> tuple[float, int]:
-    """Refine the root between the nodes `i` and `i + 1`; return it and the number of scans."""
-    low, high = nodes[i][1], nodes[i + 1][1]
-    first = min(max(i - 1, 0), len(nodes) - START)
-    near, scans, width = nodes[first : first + START], 0, math.inf
+def _root(likelihood: Likelihood, excess: list[float], tau2: list[float], i: int) -> tuple[float, int]:
+    """Refine the root between the points `i` and `i + 1` of the grid; return it and the number of scans."""
+    low, high = tau2[i], tau2[i + 1]
+    first = min(max(i - 1, 0), len(tau2) - START)
+    excess, tau2 = excess[first : first + START], tau2[first : first + START]
+    scans, width = 0, math.inf
     while True:
-        point, uncertainty = _interpolated(near)
+        point, uncertainty = _interpolated(excess, tau2)
         if low <= point <= high and uncertainty <= max(PRECISION * point, ROUNDING * likelihood.smallest):
             return point, scans
         if high - low <= STEP * high or scans == MAX_STEPS:
@@ -128,33 +124,32 @@ def _root(likelihood: Likelihood, nodes: list[Node], i: int) -> tuple[float, int
         scans += 1
         reach = max(uncertainty, NEAREST * point)
         if low < point - 0.5 * NODES * reach and point + 0.5 * NODES * reach < high and high - low < 0.5 * width:
-            tau2 = point + CLUSTER * reach
+            scanned = point + CLUSTER * reach
         else:
-            tau2 = low + EVENLY * (high - low)
-        width, near = high - low, _nodes(likelihood, tau2)
-        low, high = _narrowed(near, low, high)
+            scanned = low + EVENLY * (high - low)
+        width, excess, tau2 = high - low, likelihood.excess(scanned), scanned.tolist()
+        low, high = _narrowed(excess, tau2, low, high)
 
 
-def _narrowed(nodes: list[Node], low: float, high: float) -> tuple[float, float]:
-    """Return the bracket of the first fall through 0 among the nodes within."""
-    for excess, tau2 in nodes:
-        if excess <= 0:
-            return low, tau2
-        low = tau2
+def _narrowed(excess: list[float], tau2: list[float], low: float, high: float) -> tuple[float, float]:
+    """Return the bracket of the first fall through 0 among the points within."""
+    for value, at in zip(excess, tau2, strict=True):
+        if value <= 0:
+            return low, at
+        low = at
     return low, high
 
 
-def _interpolated(nodes: list[Node]) -> Node:
-    """τ² at which the polynomial in the excess through all nodes is 0, by divided differences, and its last term.
+def _interpolated(excess: list[float], tau2: list[float]) -> tuple[float, float]:
+    """τ² at which the polynomial in the excess through all points is 0, by divided differences, and its last term.
 
-    The last term is what the polynomial without the last node lacks, and so a bound for the error as a rule.
+    The last term is what the polynomial without the last point lacks, and so a bound for the error as a rule.
     """
-    excess, differences = [node[0] for node in nodes], [node[1] for node in nodes]
-    point, factor, term = differences[0], 1.0, 0.0
+    point, factor, term, differences = tau2[0], 1.0, 0.0, tau2.copy()
     try:
-        for order in range(1, len(nodes)):
-            pairs = zip(differences, differences[1:], excess, excess[order:], strict=False)
-            differences = [(b - a) / (fb - fa) for a, b, fa, fb in pairs]
+        for order in range(1, len(tau2)):
+            for i in range(len(tau2) - order):
+                differences[i] = (differences[i + 1] - differences[i]) / (excess[i + order] - excess[i])
             factor *= -excess[order - 1]
             term = factor * differences[0]
             point += term

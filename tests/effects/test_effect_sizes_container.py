@@ -58,6 +58,32 @@ def test_missing_values_are_none_or_nan():
     assert effects.complete.tolist() == [True, False, False]
 
 
+@pytest.mark.filterwarnings("ignore::pandas.errors.ChainedAssignmentError")  # pandas says as much where it can
+def test_nothing_changes_in_place():
+    given = pd.DataFrame({"dose": [1.0, 2.0, 4.0]})
+    effects = m2.EffectSizes.from_arrays([0.1, 0.2, 0.4], [0.1, 0.1, 0.1], moderators=given)
+    given["dose"] = 0.0
+    effects.moderators["dose"] = 0.0
+    effects.moderators.loc[0, "dose"] = 0.0
+    assert effects.moderators["dose"].tolist() == [1, 2, 4]
+    assert effects.numbers("dose").tolist() == [1, 2, 4]
+    for array in (effects.yi, effects.vi, effects.numbers("dose")):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 5
+
+
+def test_numbers_are_plain_numbers_of_one_column():
+    table = pd.DataFrame({"n": [3, 4], "text": ["a", "b"], "flag": [True, False], "nullable": [1, 2]})
+    table = table.astype({"nullable": "Int64"})
+    twice = pd.concat([table, table[["n"]]], axis=1)
+    effects = m2.EffectSizes.from_arrays([0.1, 0.2], [0.1, 0.1], moderators=table)
+    assert effects.numbers("n").tolist() == [3.0, 4.0]
+    assert [effects.numbers(name) for name in ("text", "flag", "nullable", "absent")] == [None] * 4
+    assert effects.assign(n=[5, 6]).numbers("n").tolist() == [5.0, 6.0]
+    assert effects.drop(0).numbers("n").tolist() == [4.0]
+    assert m2.EffectSizes.from_arrays([0.1, 0.2], [0.1, 0.1], moderators=twice).numbers("n") is None
+
+
 def test_moderators_of_a_frame_lose_their_index():
     frame = pd.DataFrame({"dose": [1, 2]}, index=[5, 9])
     effects = m2.EffectSizes.from_arrays([0.1, 0.2], [0.1, 0.1], moderators=frame)

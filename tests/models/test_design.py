@@ -30,7 +30,8 @@ def effects(frame):
 
 
 def design(formula, frame):
-    return formula_design(formula, frame, tuple(f"study {i}" for i in range(1, len(frame) + 1)))
+    k = len(frame)
+    return formula_design(formula, m2.EffectSizes.from_arrays(np.zeros(k), np.ones(k), moderators=frame), np.arange(k))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,9 @@ Floats = NDArray[np.float64]
 LARGEST = 1e75
 """Beyond this (or its inverse, for variances) the fourth powers that a fit needs would overflow."""
 
+COPY_ON_WRITE = int(pd.__version__.split(".")[0]) >= 3
+"""Whether a copy of a table takes no time before something is written into it."""
+
 NO_NUMBERS = {"b": "truth values", "c": "complex numbers", "M": "dates", "m": "lengths of time"}
 """Kinds of arrays that NumPy would turn into numbers, but nobody means as effects, variances or weights."""
 
@@ -56,7 +59,8 @@ class EffectSizes:
 
     Notes
     -----
-    Labels, moderators and trail are made when they are asked for: a fit of plain arrays needs none of them.
+    Labels, moderators and trail are made when they are asked for: a fit of plain arrays needs none of them. Nothing can
+    be changed in place, since fits rest on it: `yi` and `vi` are read-only, `moderators` and `trail` are copies.
     """
 
     yi: Floats
@@ -68,9 +72,11 @@ class EffectSizes:
     _columns: pd.DataFrame | None = None
     _trail: pd.DataFrame | None = None
     complete: NDArray[np.bool_] = field(init=False)
+    _numbers: dict[str, Floats | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         MEASURES[self.measure]
+        self.yi.flags.writeable = self.vi.flags.writeable = False
         object.__setattr__(self, "complete", _checked(self))
 
     @classmethod
@@ -135,8 +141,8 @@ class EffectSizes:
 
     @property
     def moderators(self) -> pd.DataFrame:
-        """Every column a formula may name, shape (k, columns)."""
-        return pd.DataFrame(index=range(len(self))) if self._columns is None else self._columns
+        """A copy of every column a formula may name, shape (k, columns); `assign` adds columns."""
+        return pd.DataFrame(index=range(len(self))) if self._columns is None else _copied(self._columns)
 
     @property
     def frame(self) -> pd.DataFrame:
@@ -146,7 +152,13 @@ class EffectSizes:
     @property
     def trail(self) -> pd.DataFrame:
         """The audit trail: which printed figures, conversions and assumptions each effect rests on."""
-        return pd.DataFrame(columns=list(TRAIL_COLUMNS)) if self._trail is None else self._trail
+        return pd.DataFrame(columns=list(TRAIL_COLUMNS)) if self._trail is None else _copied(self._trail)
+
+    def numbers(self, name: str) -> Floats | None:
+        """Return a moderator as numbers, shape (k,), read-only; None unless it is one column of plain numbers."""
+        if name not in self._numbers:
+            self._numbers[name] = None if self._columns is None else _plain_numbers(self._columns, name)
+        return self._numbers[name]
 
     @property
     def repeated(self) -> list[str]:
@@ -224,6 +236,21 @@ class EffectSizes:
             pd.concat([part.moderators for part in parts], ignore_index=True),
             pd.concat([part.trail for part in parts], ignore_index=True),
         )
+
+
+def _copied(table: pd.DataFrame) -> pd.DataFrame:
+    return table.copy(deep=not COPY_ON_WRITE)
+
+
+def _plain_numbers(table: pd.DataFrame, name: str) -> Floats | None:
+    column = table[name] if name in table.columns else None
+    if not isinstance(column, pd.Series):  # a name that stands twice gives a table
+        return None
+    if not isinstance(column.dtype, np.dtype) or column.dtype.kind not in "iuf":
+        return None
+    numbers = np.array(column, dtype=float)
+    numbers.flags.writeable = False
+    return numbers
 
 
 def _input(part: EffectSizes, name: str) -> NDArray[Any]:

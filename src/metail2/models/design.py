@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import MetailWarning, ModelError
 from metail2.kernels.wls import reciprocal_condition
 from metail2.wording import listed, some
@@ -115,17 +116,17 @@ def intercept_design(k: int) -> Design:
     return Design(np.broadcast_to(1.0, (k, 1)), ("intercept",), np.broadcast_to(True, k))
 
 
-def formula_design(formula: str, data: pd.DataFrame, study: tuple[str, ...]) -> Design:
+def formula_design(formula: str, effects: EffectSizes, rows: NDArray[np.int64]) -> Design:
     """Encode the right-hand side of a formula.
 
     Parameters
     ----------
     formula : str
         E.g. ``"ablat + year"`` or ``"C(alloc) * center(year)"``; the intercept is implied, ``0 +`` leaves it out.
-    data : DataFrame, k rows
-        Columns the formula may name.
-    study : tuple of str
-        Labels, for messages about rows left out.
+    effects : EffectSizes
+        Its moderators are the columns that the formula may name.
+    rows : ndarray of int
+        Positions of the effects to encode, ascending; those that lack a moderator are left out with a warning.
 
     Raises
     ------
@@ -133,37 +134,38 @@ def formula_design(formula: str, data: pd.DataFrame, study: tuple[str, ...]) -> 
         If the formula names an unknown column or function, or holds anything but columns, numbers, operators and
         the functions in `FUNCTIONS`.
     """
-    if (design := _sum_of_columns(formula, data)) is not None:
-        _warn_incomplete(design.complete, study)
+    if (design := _sum_of_columns(formula, effects, rows)) is not None:
+        _warn_incomplete(design.complete, effects, rows)
     else:
+        data = effects.moderators.iloc[rows]
         parsed, used = _parsed(formula, data)
         complete = np.asarray(data[used].notna().all(axis=1), dtype=bool) if used else np.ones(len(data), dtype=bool)
-        _warn_incomplete(complete, study)
+        _warn_incomplete(complete, effects, rows)
         design = _encoded(formula, parsed, data, complete, used)
-    _refuse_not_finite(formula, design, study)
+    _refuse_not_finite(formula, design, effects, rows)
     return design
 
 
-def _sum_of_columns(formula: str, data: pd.DataFrame) -> Design | None:
+def _sum_of_columns(formula: str, effects: EffectSizes, rows: NDArray[np.int64]) -> Design | None:
     """Design of a sum of columns of plain numbers, else None.
 
     What formulaic makes of such a formula, in fifty times the time, are the columns as they are, each once.
     """
     found = _plain_sum(formula)
-    if found is None or not all(name in data.columns for name in found[0]):
+    if found is None:
         return None
     names, has_intercept = found
-    columns = [data[name] for name in names]
-    if not all(isinstance(column, pd.Series) and _is_plain(column.dtype) for column in columns):
-        return None
-    rows = np.ones((len(names) + has_intercept, len(data)))
-    for row, column in zip(rows[int(has_intercept) :], columns, strict=True):
-        row[:] = column.to_numpy()
+    columns = [effects.numbers(name) for name in names]
+    x = np.ones((len(names) + has_intercept, len(rows)))
+    for row, column in zip(x[int(has_intercept) :], columns, strict=True):
+        if column is None:
+            return None
+        row[:] = column if len(rows) == len(column) else column[rows]
     terms = ("intercept", *names) if has_intercept else names
-    complete = ~np.logical_or.reduce(np.isnan(rows), 0)
+    complete = ~np.logical_or.reduce(np.isnan(x), 0)
     if not np.logical_and.reduce(complete):
-        rows = rows[:, complete]
-    return Design(rows.T, terms, complete, columns=formula, used=names) if rows.size else None
+        x = x[:, complete]
+    return Design(x.T, terms, complete, columns=formula, used=names) if x.size else None
 
 
 @lru_cache
@@ -176,10 +178,6 @@ def _plain_sum(formula: str) -> tuple[tuple[str, ...], bool] | None:
     if any(keyword.iskeyword(name) or name.lower() == "intercept" for name in names):
         return None
     return names, found[1] != "0"
-
-
-def _is_plain(dtype: Any) -> bool:
-    return isinstance(dtype, np.dtype) and dtype.kind in "iuf"
 
 
 def _parsed(formula: str, data: pd.DataFrame) -> tuple[Any, list[str]]:
@@ -259,10 +257,10 @@ def _refuse_constant_terms(formula: str, spec: Any) -> None:
             )
 
 
-def _refuse_not_finite(formula: str, design: Design, study: tuple[str, ...]) -> None:
+def _refuse_not_finite(formula: str, design: Design, effects: EffectSizes, rows: NDArray[np.int64]) -> None:
     if not np.isfinite(design.x).all():
         wrong = ~np.isfinite(design.x).all(axis=1)
-        label = study[np.flatnonzero(design.complete)[wrong][0]]
+        label = effects.study[rows[design.complete][wrong][0]]
         raise ModelError(
             f"{label}: the formula {formula!r} has no finite value there; correct the moderators or leave the "
             "study out."
@@ -323,9 +321,9 @@ def _known_name(formula: str, node: ast.Name, is_call: bool, data: pd.DataFrame)
     return [node.id]
 
 
-def _warn_incomplete(complete: NDArray[np.bool_], study: tuple[str, ...]) -> None:
+def _warn_incomplete(complete: NDArray[np.bool_], effects: EffectSizes, rows: NDArray[np.int64]) -> None:
     if not complete.all():
-        lost = [study[i] for i in np.flatnonzero(~complete)]
+        lost = [effects.study[i] for i in rows[~complete]]
         lack, are = ("lacks", "is") if len(lost) == 1 else ("lack", "are")
         warnings.warn(f"{some(lost)} {lack} a moderator and {are} left out of the fit.", MetailWarning, stacklevel=5)
 

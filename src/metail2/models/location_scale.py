@@ -120,7 +120,7 @@ def _encoded(formula: str | None, effects: EffectSizes, rows: NDArray[np.int64])
         raise ModelError("No effect has a value, a variance and its moderators, so there is nothing to pool.")
     if formula is None:
         return intercept_design(len(rows))
-    return formula_design(formula, effects.moderators.iloc[rows], tuple(effects.study[i] for i in rows))
+    return formula_design(formula, effects, rows)
 
 
 def _check_size(location: Design, scale: Design) -> None:

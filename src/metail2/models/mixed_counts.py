@@ -220,8 +220,7 @@ class MixedCounts:
     def _design(self, effects: EffectSizes, says: Flags) -> Design:
         if self.moderators is None:
             return intercept_design(int(says.sum()))
-        labels = tuple(label for label, kept in zip(effects.study, says, strict=True) if kept)
-        design = formula_design(self.moderators, effects.moderators.loc[says], labels)
+        design = formula_design(self.moderators, effects, np.flatnonzero(says))
         check_rank(design.x, design.terms)
         return design
 

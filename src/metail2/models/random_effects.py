@@ -86,9 +86,11 @@ class RandomEffects:
         refuse_dependence(effects)
         warn_repeated(effects)
         warn_left_out(effects)
-        design = self._design(effects)
         used = effects.complete.nonzero()[0]
-        if self.moderators is not None:
+        if self.moderators is None:
+            design = intercept_design(len(used))
+        else:
+            design = formula_design(self.moderators, effects, used)
             used = used[design.complete]
         yi, vi = effects.yi[used], effects.vi[used]
         if len(used) == 0 and effects.complete.any():
@@ -120,15 +122,6 @@ class RandomEffects:
                 f"{effects.study[used[i]]}: the weight in {self.weights!r} is {given.iloc[i]!r}; give a number above 0."
             )
         return weights
-
-    def _design(self, effects: EffectSizes) -> Design:
-        complete = effects.complete
-        if self.moderators is None:
-            return intercept_design(int(np.count_nonzero(complete)))
-        if complete.all():
-            return formula_design(self.moderators, effects.moderators, effects.study)
-        labels = tuple(label for label, kept in zip(effects.study, complete, strict=True) if kept)
-        return formula_design(self.moderators, effects.moderators.loc[complete], labels)
 
 
 def _single(spec: RandomEffects, effects: EffectSizes, design: Design, used: NDArray[np.int64]) -> RandomEffectsResult:

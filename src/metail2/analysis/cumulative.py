@@ -22,6 +22,7 @@ from metail2.analysis.refits import (
     spread_figures,
     undetermined,
 )
+from metail2.analysis.table_refits import cheapest_refits
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.fitted import fit_random_effects
@@ -73,7 +74,7 @@ def cumulative(result: PooledResult, order: str | ArrayLike | None = None) -> pd
     names = [study[i] for i in placed]
     if isinstance(result, RandomEffectsResult):
         return _from_arrays(result, names, placed)
-    return by_refits(result, names, [placed[: n + 1] for n in range(len(placed))])
+    return cheapest_refits(result, names, [placed[: n + 1] for n in range(len(placed))])
 
 
 def _placed(result: PooledResult, order: str | ArrayLike | None) -> Integers:

@@ -9,7 +9,6 @@ from metail2.analysis.refits import (
     FIGURES,
     NO_I2,
     SPREAD,
-    by_refits,
     deletable,
     figures,
     is_mean,
@@ -19,6 +18,7 @@ from metail2.analysis.refits import (
     pooled,
     spread_figures,
 )
+from metail2.analysis.table_refits import cheapest_refits
 from metail2.errors import ModelError
 from metail2.kernels.inference import wald
 from metail2.kernels.leave_one_out import without_each
@@ -67,7 +67,7 @@ def leave_one_out(result: PooledResult) -> pd.DataFrame:
         raise ModelError(f"{names[0]} is the only study in the fit, so it cannot be left out.")
     if isinstance(result, RandomEffectsResult) and (result.k > 2 or not is_mean(result)):
         return _from_arrays(result, names)
-    return by_refits(result, names, [np.delete(used, i) for i in range(len(used))])
+    return cheapest_refits(result, names, [np.delete(used, i) for i in range(len(used))])
 
 
 def _from_arrays(result: RandomEffectsResult, names: list[str]) -> pd.DataFrame:

@@ -55,8 +55,8 @@ class OneMean:
             weight = 1 / (smallest + at)
             total = weight + s0
             mean = s1 / total
-            slope = t2 + mean * (mean * (t0 + weight * weight) - 2 * t1)
-            trace = (2 * weight * s0 + s0 * s0 - t0) / total if restricted else total
+            slope = t2 + mean * (mean * (t0 + weight * weight) - t1 - t1)
+            trace = (s0 * (weight + total) - t0) / total if restricted else total
             found.append(1 - trace / slope if slope > 0 else -math.inf)
         return found
 

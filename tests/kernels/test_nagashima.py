@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from metail2.kernels import nagashima
 from metail2.kernels.fitted import fit_random_effects
 from metail2.kernels.nagashima import predictive_draws, tau2_draws
 from metail2.kernels.prediction import PREDICTION
@@ -129,6 +130,12 @@ def test_neither_order_nor_scale_matters():
     np.testing.assert_allclose(predictive_draws(fit(YI[order], VI[order]), 2000, 7).draws, found, rtol=1e-9)
     scaled = predictive_draws(fit(1e8 * YI, 1e16 * VI), 2000, 7).draws
     np.testing.assert_allclose(scaled, 1e8 * found, rtol=1e-9, atol=1e-12 * 1e8)
+
+
+def test_the_size_of_blocks_does_not_matter(monkeypatch):
+    whole = predictive_draws(fit(YI, VI), 500, 7).draws
+    monkeypatch.setattr(nagashima, "BLOCK", 7 * len(YI))
+    np.testing.assert_array_equal(predictive_draws(fit(YI, VI), 500, 7).draws, whole)
 
 
 def test_two_studies_and_equal_effects():

@@ -145,13 +145,25 @@ def test_leading_axes_give_what_single_calls_give(monkeypatch):
     np.testing.assert_allclose(both, alone, rtol=1e-12)
 
 
-def test_memory_is_linear_in_the_number_of_studies():
-    k = 20_000
+@pytest.mark.parametrize("p", [1, 3])
+@pytest.mark.parametrize("block", [1, 100])
+def test_blocks_of_nodes_do_not_change_the_numbers(monkeypatch, p, block):
+    y, vi, x = problem(6, p, 14)
+    weights, target = 1 / np.sqrt(vi), np.array([0.025, 0.5, 0.975])
+    q = 3 * weighted_fit(y, weights, x).q()
+    whole = probability_below(q, vi + 0.1, x, weights), solve_tau2(q, target, vi, x, weights)[0]
+    monkeypatch.setattr(quadratic_forms, "BLOCK", block)
+    np.testing.assert_allclose(probability_below(q, vi + 0.1, x, weights), whole[0], rtol=1e-13)
+    np.testing.assert_allclose(solve_tau2(q, target, vi, x, weights)[0], whole[1], rtol=1e-13)
+
+
+def test_memory_is_a_few_vectors():
+    k = 2 * quadratic_forms.BLOCK
     tracemalloc.start()
     probability_below(np.asarray(float(k)), np.ones(k), np.ones((k, 1)), np.ones(k))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 10 * k * quadratic_forms.NODES * 16  # a k × k matrix has 25 times as much
+    assert peak < 20 * k * 8  # all nodes at once have 80 times as much in every array
 
 
 # ------------------------------------------------------------------------------------- τ² at a probability

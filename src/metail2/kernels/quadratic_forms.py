@@ -41,7 +41,7 @@ ANGLE = np.deg2rad(35.0)
 DEPTH = 40.0
 """The contour ends where the integrand is about exp(−40) of its peak."""
 BLOCK = 250_000
-"""Largest number of elements (problems × nodes × studies) of one array, unless a single problem has more."""
+"""Largest number of elements (problems × nodes × studies) of one array, unless one problem has more studies."""
 MAX_STEPS = 100
 PLACEMENT = 1e-3
 """Relative accuracy of the saddle point: it places the contour, and the integral does not depend on it."""
@@ -122,11 +122,9 @@ class _Resolvent:
     def log_det(self) -> Complexes:
         """log |I + 2zSP| for z in the upper half-plane, the branch that is real for z > 0, shape (n, m)."""
         real, imaginary = self.damping.real, self.damping.imag
+        # a complex logarithm of every factor takes five times as long
         size, angle = np.log(real * real + imaginary * imaginary).sum(-1), np.arctan2(imaginary, real).sum(-1)
-        total, rest = (
-            -0.5 * size - 1j * angle,
-            self.core,
-        )  # a complex logarithm of every factor takes five times as long
+        total, rest = -0.5 * size - 1j * angle, self.core
         while rest.shape[-1]:
             pivot = rest[..., 0, 0]
             total = total + np.log(pivot)
@@ -145,6 +143,10 @@ class _Resolvent:
         """tr R, shape (n, m)."""
         own = self.forms.weights[:, None] * self.damping
         return np.asarray(own.sum(-1) - _trace(self._solve(own * self.damping)))
+
+    def log_det_and_trace(self) -> Complexes:
+        """Both, shape (2, n, m)."""
+        return np.stack([self.log_det(), self.trace()])
 
     def _solve(self, diagonal: NDArray[Any]) -> NDArray[Any]:
         """(B′GB)⁻¹B′DB, shape (n, m, p, p)."""
@@ -206,24 +208,34 @@ def _reach(constant: float, linear: float) -> float:
     return float(DEPTH * linear + np.sqrt((DEPTH * linear) ** 2 + 2 * DEPTH * constant))
 
 
-def _integrand(forms: _Forms, total: Floats) -> tuple[Complexes, Complexes, _Resolvent]:
-    """Nodes, and exp(zq) E exp(−zQ) times their weights, shape (n, NODES)."""
-    z, weights = _contour(forms, total)
-    resolvent = _resolvent(forms, total, z)
-    return z, weights * np.exp(z * forms.q[:, None] - 0.5 * resolvent.log_det()), resolvent
+def _at_nodes(rule: Callable[[_Resolvent], NDArray[Any]], forms: _Forms, total: Floats, z: Complexes) -> NDArray[Any]:
+    """What a rule makes of the resolvent at every node, shape (..., n, NODES), in blocks of nodes: see `BLOCK`."""
+    size = max(1, BLOCK // forms.vi.size)
+    parts = [rule(_resolvent(forms, total, z[:, i : i + size])) for i in range(0, NODES, size)]
+    return np.concatenate(parts, axis=-1)
+
+
+def _heights(forms: _Forms, z: Complexes, weights: Complexes, log_det: Complexes) -> Complexes:
+    """exp(zq) E exp(−zQ) times the weights of the nodes, shape (n, NODES)."""
+    return np.asarray(weights * np.exp(z * forms.q[:, None] - 0.5 * log_det))
+
+
+def _sum_below(heights: Complexes, z: Complexes) -> Floats:
+    return np.asarray(np.clip((heights / z).imag.sum(-1), 0.0, 1.0))
 
 
 def _below(forms: _Forms, total: Floats) -> Floats:
     """P(Q ≤ q) for q > 0, shape (n,)."""
-    z, heights, _ = _integrand(forms, total)
-    return np.asarray(np.clip((heights / z).imag.sum(-1), 0.0, 1.0))
+    z, weights = _contour(forms, total)
+    return _sum_below(_heights(forms, z, weights, _at_nodes(_Resolvent.log_det, forms, total, z)), z)
 
 
 def _below_and_slope(forms: _Forms, total: Floats) -> tuple[Floats, Floats]:
     """P(Q ≤ q) for q > 0 and its derivative in τ², shape (n,): d log E exp(−zQ)/dτ² = −z·tr R."""
-    z, heights, resolvent = _integrand(forms, total)
-    slope = -(heights * resolvent.trace()).imag.sum(-1)
-    return np.asarray(np.clip((heights / z).imag.sum(-1), 0.0, 1.0)), np.asarray(slope)
+    z, weights = _contour(forms, total)
+    log_det, trace = _at_nodes(_Resolvent.log_det_and_trace, forms, total, z)
+    heights = _heights(forms, z, weights, log_det)
+    return _sum_below(heights, z), np.asarray(-(heights * trace).imag.sum(-1))
 
 
 def probability_below(q: Floats, total: Floats, x: Floats, weights: Floats) -> Floats:

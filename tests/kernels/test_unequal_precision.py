@@ -89,6 +89,32 @@ def test_a_regression(ratio):
     assert np.isfinite(float(TAU2["DL"](YI, vi, X).se))
 
 
+@pytest.mark.parametrize("ratio", [1e-4, 1e-8, 1e-12])
+@pytest.mark.parametrize("places", [[0], [1, 4], [0, 3, 5]])
+def test_several_precise_studies_of_a_regression(ratio, places):
+    """As many as there are coefficients: each determines one direction, and leverages differ from 1 by `ratio`."""
+    rng = np.random.default_rng(3)
+    x, vi = np.column_stack([np.ones(8), rng.normal(size=(8, 2))]), rng.uniform(0.05, 2, 8)
+    yi, vi[places] = rng.normal(size=8), ratio * vi[places]
+    exact, fit = Exact(yi, vi, x), weighted_fit(yi, 1 / vi, x)
+    bound = max(1e-12, 4e-15 / np.sqrt(ratio))  # the rows of the design weighed by 1/√v share 16 digits
+    square, cube = exact.p * exact.p, exact.p * exact.p * exact.p
+    assert relative(fit.trace(), exact.trace(exact.p)) < bound
+    assert relative(fit.trace_product(), exact.trace(square)) < bound
+    assert relative(fit.q(), exact.q()) < 1e-13
+    assert relative(fit.q_slope(), (exact.y.T * square * exact.y)[0]) < bound
+    assert relative(fit.q_curvature(), (exact.y.T * cube * exact.y)[0]) < bound
+    assert max(relative(fit.complement()[i], exact.p[i, i] * exact.v[i]) for i in range(8)) < 100 * bound
+    a, b = vi**0.5, rng.uniform(0.1, 1, 8)
+    product = mp.diag([mp.sqrt(v) for v in exact.v])
+    m = product * exact.p * product
+    want = mp.fsum(mp.mpf(float(a[i])) * float(b[j]) * m[i, j] ** 2 for i in range(8) for j in range(8))
+    assert relative(fit.trace_product(a, b), want) < bound
+    with_others = weighted_fit(yi, 1 / np.stack([vi, np.ones(8), vi[::-1]]), x)
+    np.testing.assert_allclose(with_others.trace_product()[0], fit.trace_product(), rtol=bound)
+    np.testing.assert_allclose(with_others.trace()[1], 5, rtol=1e-14)
+
+
 def test_the_likelihood_without_heterogeneity():
     """At τ² = 0 with one variance 1e-12 of the others, no figure is NaN and none is off."""
     yi, vi = YI / 60, OTHERS * np.array([1e-12, 1, 1, 1, 1, 1])

@@ -54,6 +54,8 @@ SINGULAR = 1e-12
 """Ratio of the eigenvalues of the information below which a direction is undetermined."""
 SETTLED = 1e-7
 """Below this a step that does not shrink any more is the rounding of the score."""
+RIDGE = 0.01
+"""Length of a step along a supposed ridge, as a share of the largest total variance."""
 LEVEL_STEP = 0.7
 """Spacing of the scan in the logarithm of the level of τ²."""
 SLOPES = (-1.0, -0.7, -0.45, -0.2, 0.0, 0.2, 0.45, 0.7, 1.0)
@@ -454,9 +456,20 @@ def _null_space(rows: Floats) -> Floats:
 def _status(problem: _Problem, end: _End) -> str:
     """Where the likelihood is flat around the end: whether it is so only because some τ² are practically 0."""
     values, vectors = np.linalg.eigh(-_derivatives(problem, end.gamma)[2])
-    on_boundary = problem.link.bounded and bool(_vanished(problem, end.gamma).any())
-    if end.status == "endless" or on_boundary or values[0] > SINGULAR * values[-1]:
+    if end.status == "endless" or values[0] > SINGULAR * values[-1]:
         return end.status
+    if problem.link.bounded and _vanished(problem, end.gamma).any():
+        return "undetermined" if _is_ridge(problem, end, vectors[:, 0]) else end.status
     length, effect = _lengths(problem, end.gamma, vectors[:, 0])
     endless = effect <= VANISHED * length and not problem.link.bounded
     return "endless" if endless else "undetermined"
+
+
+def _is_ridge(problem: _Problem, end: _End, direction: Floats) -> bool:
+    """Whether the likelihood stays as high along a direction that leads from the boundary inwards."""
+    reach = RIDGE * (problem.v + problem.tau2(end.gamma)).max() / np.abs(problem.u @ direction).max()
+    beside = end.gamma + reach * np.stack([direction, -direction])
+    eta = problem.predictor(beside)
+    inside = (eta >= -NOISE * eta.max()).all(-1)
+    heights = problem.height(problem.weighted(problem.tau2(beside[inside])))
+    return bool((heights >= end.height - NOISE * len(problem.y)).any())

@@ -6,7 +6,8 @@ far the commonest, needs sums only.
 
 Where one study outweighs all others together by far, differences such as Σw − Σw²/Σw cancel: with one variance 1e-8 of
 the others nothing would be left of tr PP. `DominatedFit` then uses sums over the other studies, in which nothing
-cancels.
+cancels. In a regression several studies may each have nearly all the weight in one direction; `DesignFit` then takes
+their columns of M from two projections in a row, which leave as many digits as √W·X itself has.
 """
 
 from __future__ import annotations
@@ -150,9 +151,13 @@ class DesignFit(WeightedFit):
 
     def q_curvature(self) -> Floats:
         """y′PPPy = ½ d²Q/dτ⁴, shape (...)."""
-        weighted = self.weights * self.scores
-        along = _transposed_product(self.basis, np.sqrt(self.weights) * self.scores)
-        return dot(weighted, self.scores) - dot(along, along)
+        free = self._projected((np.sqrt(self.weights) * self.scores)[..., None])[..., 0]
+        return dot(free, free)
+
+    def complement(self) -> Floats:
+        """Diagonal of M, one minus the leverage, shape (..., k)."""
+        free = 1 - self.leverage()
+        return free if self._apart is None else free * self._apart.rest + self._apart.free
 
     @cached_property
     def _leverage(self) -> Floats:
@@ -161,8 +166,7 @@ class DesignFit(WeightedFit):
 
     def trace(self, diagonal: Floats | None = None) -> Floats:
         """tr(M·D) for a diagonal D, by default W (giving tr P); shape (...)."""
-        d = self.weights if diagonal is None else diagonal
-        return np.asarray(d.sum(-1) - dot(d, self.leverage()))
+        return dot(self.weights if diagonal is None else diagonal, self.complement())
 
     def trace_product(self, first: Floats | None = None, second: Floats | None = None) -> Floats:
         """tr(M·A·M·B) for diagonals A and B, by default W (giving tr PP); shape (...)."""
@@ -175,22 +179,62 @@ class DesignFit(WeightedFit):
         return self._trace_product(self.weights, self.weights)
 
     def _trace_product(self, a: Floats, b: Floats) -> Floats:
-        leverage = self.leverage()
-        if (leverage > DOMINANCE).any():
-            return self._trace_product_of_others(a, b, leverage)
+        if self._apart is None:
+            return self._trace_product_of(a, b)
+        which, squares, rest = self._apart.which, self._apart.squares, self._apart.rest
+        own = dot(_transposed_product(which, a), _transposed_product(squares, b))
+        with_rest = dot(_transposed_product(which, b), _transposed_product(squares, a * rest))
+        return np.asarray(self._trace_product_of(a * rest, b * rest) + own + with_rest)
+
+    def _trace_product_of(self, a: Floats, b: Floats) -> Floats:
+        """Σ aᵢbⱼMᵢⱼ² by sums, in which nothing cancels unless an a or b belongs to a leverage near 1."""
         product, inner_a = a * b, self._inner(a)
         overlap = (inner_a * (inner_a if b is a else self._inner(b))).sum((-2, -1))
-        return np.asarray(dot(a, b) - 2 * dot(product, leverage) + overlap)
+        return np.asarray(dot(a, b) - 2 * dot(product, self.leverage()) + overlap)
 
     def _inner(self, diagonal: Floats) -> Floats:
         """Q′DQ, shape (..., p, p)."""
         return np.asarray((self.basis.swapaxes(-1, -2) * diagonal[..., None, :]) @ self.basis)
 
-    def _trace_product_of_others(self, a: Floats, b: Floats, leverage: Floats) -> Floats:
-        """Σ aᵢbⱼMᵢⱼ² with the diagonal Mᵢᵢ = 1 − hᵢ apart from the rest, because hᵢ may be near 1."""
-        products = self.basis[..., :, None] * self.basis[..., None, :]
-        others = np.moveaxis(sum_of_others(np.moveaxis(b[..., None, None] * products, -3, -1)), -1, -3)
-        return dot(a * b, (1 - leverage) ** 2) + dot(a, (products * others).sum((-2, -1)))
+    def _projected(self, columns: Floats) -> Floats:
+        """M·columns, shape (..., k, columns)."""
+        return np.asarray(columns - self.basis @ (self.basis.swapaxes(-1, -2) @ columns))
+
+    @cached_property
+    def _apart(self) -> _Apart | None:
+        """The studies of every problem with the highest leverages, as many as exceed `DOMINANCE` in any; else None."""
+        leverage = self.leverage()
+        most = int((leverage > DOMINANCE).sum(-1).max(initial=0))
+        if not most:
+            return None
+        which = np.zeros((*leverage.shape, most))
+        np.put_along_axis(which, np.argsort(-leverage, axis=-1)[..., None, :most], 1.0, -2)
+        columns, rest = self._projected(self._projected(which)), 1 - which.sum(-1)
+        inner = columns.swapaxes(-1, -2) @ columns
+        squares = columns * columns * rest[..., None] + which @ (inner * inner)
+        return _Apart(which, rest, squares, (which @ np.diagonal(inner, 0, -2, -1)[..., None])[..., 0])
+
+
+@dataclass(frozen=True, slots=True)
+class _Apart:
+    """Studies whose columns of M are known by themselves.
+
+    Attributes
+    ----------
+    which : ndarray, shape (..., k, d)
+        Each of them as a column, 1 at its place.
+    rest : ndarray, shape (..., k)
+        1 for all others.
+    squares : ndarray, shape (..., k, d)
+        Squares of their columns of M.
+    free : ndarray, shape (..., k)
+        Their diagonal elements of M, 0 for all others.
+    """
+
+    which: Floats
+    rest: Floats
+    squares: Floats
+    free: Floats
 
 
 def _without_rounding(x: Floats, y: Floats, beta: Floats, residual: Floats) -> tuple[Floats, Floats]:

@@ -190,7 +190,7 @@ def sidik_jonkman(yi: Floats, vi: Floats, x: Floats) -> Tau2Estimate:
 def _likelihood(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> Tau2Estimate:
     profile = profile_reml if restricted else profile_ml
     found = _maximum(profile, yi, vi, x, restricted)
-    fit = found.fit or weighted_fit(yi, 1 / (vi + found.tau2[..., None]), x)
+    fit = found.fit or weighted_fit(yi, np.reciprocal(vi + found.tau2[..., None]), x)
     return Tau2Estimate(found.tau2, found.iterations, found.maxima, partial(_curved, restricted, fit, found.tau2), fit)
 
 

@@ -291,7 +291,7 @@ def fitter(x: Floats, weights: Floats) -> Fitter:
     if not is_mean(x):
         return partial(_design_fit, x)
     dominated = np.maximum.reduce(weights, -1) > DOMINANCE * np.add.reduce(weights, -1)
-    return _dominated_fit if np.logical_or.reduce(dominated, None) else _mean_fit
+    return _dominated_fit if np.count_nonzero(dominated) else _mean_fit
 
 
 def weighted_fit(y: Floats, weights: Floats, x: Floats) -> WeightedFit:
@@ -312,7 +312,7 @@ def weighted_fit(y: Floats, weights: Floats, x: Floats) -> WeightedFit:
 
 
 def _mean_fit(y: Floats, weights: Floats) -> WeightedFit:
-    variance = 1 / np.add.reduce(weights, -1, keepdims=True)
+    variance = np.reciprocal(np.add.reduce(weights, -1, keepdims=True))
     first = y[..., :1]  # measured from one of the effects, equal effects leave residuals of exactly 0
     beta = first + dot(weights, y - first)[..., None] * variance
     residual = y - beta

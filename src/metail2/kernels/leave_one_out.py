@@ -2,25 +2,31 @@
 
 Every deletion is a fit like any other: the effects that remain are rows of a sliding window over the effects laid end
 to end, so that no k × k array is made, and the kernels broadcast over a block of rows. Means by a likelihood, the
-default, share their sums instead (`leave_one_out_mean`).
+default, share their sums instead (`leave_one_out_mean`), and so does the search for τ² of regressions
+(`leave_one_out_regression`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from metail2.kernels.coefficient_tests import TESTS
-from metail2.kernels.fitted import Fitted, fit_random_effects
+from metail2.kernels.fitted import Fitted, at_tau2, fit_random_effects
 from metail2.kernels.heterogeneity import heterogeneity
 from metail2.kernels.inference import FACTORS, Factor
 from metail2.kernels.leave_one_out_mean import mean_without_each
+from metail2.kernels.leave_one_out_regression import from_starts, starts
+from metail2.kernels.likelihood import profile_ml, profile_reml
+from metail2.kernels.tau2 import Tau2Estimate, unmeasured
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 BLOCK = 131_072
 """Numbers in one array of a block: small enough for a processor's cache."""
@@ -100,16 +106,56 @@ def _means(fitted: Fitted, rule: Factor) -> Deletions:
     return Deletions(found.beta[:, None], covariance, model, every_df, factor, found.tau2, *spread)
 
 
-def _fits(fitted: Fitted, wanted: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], Fitted]]:
+def _fits(fitted: Fitted, wanted: Integers) -> Iterator[tuple[Integers, Fitted]]:
     """Yield blocks of deletions with their fits."""
-    yi, vi = _left_out(fitted.yi), _left_out(fitted.vi)
-    weights = None if fitted.weights is None else _left_out(fitted.weights)
-    x = None if _is_mean(fitted.x) else np.swapaxes(_left_out(fitted.x), -1, -2)
-    size = max(1, BLOCK // fitted.x.size)
-    for rows in (wanted[i : i + size] for i in range(0, len(wanted), size)):
-        own_x = fitted.x[1:] if x is None else x[rows]
-        own_weights = None if weights is None else weights[rows]
-        yield rows, fit_random_effects(yi[rows], vi[rows], own_x, fitted.estimator, own_weights)
+    others, near = _Others(fitted), np.full(fitted.k, np.nan)
+    if fitted.estimator in LIKELIHOODS and others.x is not None:
+        near = starts(fitted.yi, fitted.vi, fitted.x, restricted=fitted.estimator == "REML")
+    known = np.isfinite(near[wanted])
+    left = [wanted[~known]]
+    for rows in others.blocks(wanted[known]):
+        found = others.fit_from(rows, near[rows])
+        if found is None:
+            left.append(rows)
+        else:
+            yield rows, found
+    for rows in others.blocks(np.concatenate(left)):
+        yield rows, others.fit(rows)
+
+
+class _Others:
+    """The studies that remain without each one, as views that take no memory."""
+
+    def __init__(self, fitted: Fitted) -> None:
+        self.whole = fitted
+        self.yi, self.vi = _left_out(fitted.yi), _left_out(fitted.vi)
+        self.weights = None if fitted.weights is None else _left_out(fitted.weights)
+        self.x = None if _is_mean(fitted.x) else np.swapaxes(_left_out(fitted.x), -1, -2)
+
+    def blocks(self, wanted: Integers) -> Iterator[Integers]:
+        """Cut deletions into blocks that bound the memory."""
+        size = max(1, BLOCK // self.whole.x.size)
+        return (wanted[i : i + size] for i in range(0, len(wanted), size))
+
+    def _data(self, rows: Integers) -> tuple[Floats, Floats, Floats]:
+        return self.yi[rows], self.vi[rows], self.whole.x[1:] if self.x is None else self.x[rows]
+
+    def _own_weights(self, rows: Integers) -> Floats | None:
+        return None if self.weights is None else self.weights[rows]
+
+    def fit(self, rows: Integers) -> Fitted:
+        """Fit some deletions."""
+        return fit_random_effects(*self._data(rows), self.whole.estimator, self._own_weights(rows))
+
+    def fit_from(self, rows: Integers, near: Floats) -> Fitted | None:
+        """Fit some deletions whose only maximum is near a known τ²; None where it was not reached."""
+        data = self._data(rows)
+        found = from_starts(profile_reml if self.whole.estimator == "REML" else profile_ml, *data, near)
+        if found is None:
+            return None
+        tau2, fit, steps = found
+        estimate = Tau2Estimate(tau2, steps, np.ones(len(rows), dtype=np.int64), partial(unmeasured, tau2), fit)
+        return at_tau2(*data, self.whole.estimator, estimate, self._own_weights(rows))
 
 
 def _left_out(values: Floats) -> Floats:

@@ -54,6 +54,32 @@ def test_figures_and_notes_are_those_of_whole_results(model, tables):
     pd.testing.assert_frame_equal(cumulative(result), so_far, rtol=1e-12)
 
 
+MANY = pd.concat([TABLES.assign(events1=1, events2=2), TABLES, FEW, TABLES.assign(events2=0), FEW], ignore_index=True)
+MANY = MANY.assign(study=[f"trial {i}" for i in range(len(MANY))])
+
+
+@pytest.mark.parametrize("to", ["only0", "all", "if0all", "none"])
+@pytest.mark.parametrize("measure", ["OR", "RR", "RD", "IRR", "IRD"])
+def test_many_alike_tables(measure, to):
+    """Most deletions of a kind are worded once, those of studies that a note names one by one."""
+    result = m2.MantelHaenszel(measure, to=to).fit(MANY)
+    used = members(result)
+    left_out = expected(result, [np.delete(used, i) for i in range(len(used))])
+    pd.testing.assert_frame_equal(leave_one_out(result), left_out, rtol=1e-12)
+    assert left_out["note"].nunique() > (1 if to == "all" else 5)
+
+
+@pytest.mark.filterwarnings("ignore::metail2.errors.MetailWarning")
+def test_many_tables_of_which_all_or_one_are_undefined():
+    none = MANY.assign(events2=0)
+    for tables in (none, none.assign(events2=[1] + [0] * (len(MANY) - 1))):
+        result = m2.MantelHaenszel("OR").fit(tables)
+        used = members(result)
+        left_out = expected(result, [np.delete(used, i) for i in range(len(used))])
+        pd.testing.assert_frame_equal(leave_one_out(result), left_out, rtol=1e-12)
+        assert left_out["estimate"].isna().any()
+
+
 def test_missing_counts_do_not_appear():
     with pytest.warns(MetailWarning, match="left out"):
         result = m2.MantelHaenszel("RR").fit(TABLES.assign(events1=[np.nan, *TABLES["events1"][1:]]))

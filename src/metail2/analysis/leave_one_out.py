@@ -18,7 +18,7 @@ from metail2.analysis.refits import (
     pooled,
     spread_figures,
 )
-from metail2.analysis.table_refits import cheapest_refits
+from metail2.analysis.table_refits import refits_without_each
 from metail2.errors import ModelError
 from metail2.kernels.inference import wald
 from metail2.kernels.leave_one_out import without_each
@@ -67,7 +67,7 @@ def leave_one_out(result: PooledResult) -> pd.DataFrame:
         raise ModelError(f"{names[0]} is the only study in the fit, so it cannot be left out.")
     if isinstance(result, RandomEffectsResult) and (result.k > 2 or not is_mean(result)):
         return _from_arrays(result, names)
-    return cheapest_refits(result, names, [np.delete(used, i) for i in range(len(used))])
+    return refits_without_each(result, names, used)
 
 
 def _from_arrays(result: RandomEffectsResult, names: list[str]) -> pd.DataFrame:

@@ -128,9 +128,9 @@ class _Others:
 
     def __init__(self, fitted: Fitted) -> None:
         self.whole = fitted
-        self.yi, self.vi = _left_out(fitted.yi), _left_out(fitted.vi)
-        self.weights = None if fitted.weights is None else _left_out(fitted.weights)
-        self.x = None if _is_mean(fitted.x) else np.swapaxes(_left_out(fitted.x), -1, -2)
+        self.yi, self.vi = left_out(fitted.yi), left_out(fitted.vi)
+        self.weights = None if fitted.weights is None else left_out(fitted.weights)
+        self.x = None if _is_mean(fitted.x) else np.swapaxes(left_out(fitted.x), -1, -2)
 
     def blocks(self, wanted: Integers) -> Iterator[Integers]:
         """Cut deletions into blocks that bound the memory."""
@@ -158,7 +158,7 @@ class _Others:
         return at_tau2(*data, self.whole.estimator, estimate, self._own_weights(rows))
 
 
-def _left_out(values: Floats) -> Floats:
+def left_out(values: Floats) -> Floats:
     """Row i holds all entries of the first axis but entry i, in cyclic order; a view, shape (k, ..., k − 1)."""
     twice = np.concatenate([values, values[:-1]])
     return np.asarray(sliding_window_view(twice, len(values) - 1, axis=0)[1:])

@@ -1,5 +1,7 @@
 """Count tables without each of them, beside the same rule for each subset."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -22,6 +24,16 @@ def test_each_deletion_is_the_pool_of_the_others(monkeypatch, rule, block):
     for i in range(K):
         alone = rule(*(np.delete(column, i) for column in columns))
         np.testing.assert_allclose([estimate[i], variance[i]], [alone.estimate, alone.variance], rtol=1e-13)
+
+
+def test_memory_is_linear():
+    k = 2_500
+    columns = tuple(RNG.integers(1, 9, (4, k)).astype(float))
+    tracemalloc.start()
+    tables_without_each(MANTEL_HAENSZEL["OR"], columns)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 25e6 < 0.5 * 8 * k * k
 
 
 def test_only_the_last_events_make_a_ratio():

@@ -31,9 +31,11 @@ def tables_without_each(rule: Callable[..., TablePool], columns: tuple[Floats, .
     estimate, variance : ndarray, shape (k,)
         NaN where undefined.
     """
-    others = [left_out(column) for column in columns]
-    pools = [rule(*(values[rows] for values in others)) for rows in _blocks(len(columns[0]))]
-    return np.concatenate([pool.estimate for pool in pools]), np.concatenate([pool.variance for pool in pools])
+    others, (estimate, variance) = [left_out(column) for column in columns], np.empty((2, len(columns[0])))
+    for rows in _blocks(len(columns[0])):
+        pool = rule(*(values[rows] for values in others))
+        estimate[rows], variance[rows] = pool.estimate, pool.variance
+    return estimate, variance
 
 
 def q_without_each(yi: Floats, vi: Floats, centre: Floats) -> Floats:

@@ -64,10 +64,10 @@ def quantile(level: float, df: float) -> float:
     return np.inf if found > SATURATED else found
 
 
-def quantiles(level: float, df: float | Floats) -> Floats:
+def quantiles(level: float, df: float | Floats) -> float | Floats:
     """Two-sided critical values at `level`, normal (df infinite) or t with each of `df`; shape of `df`."""
     if isinstance(df, float):
-        return np.asarray(quantile(level, df))
+        return quantile(level, df)
     found = np.asarray(stdtrit(df, 0.5 + level / 2))
     return np.asarray(np.where(found > SATURATED, np.inf, found))
 

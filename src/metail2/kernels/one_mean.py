@@ -78,6 +78,6 @@ def one_mean(yi: Floats, vi: Floats, *, restricted: bool) -> OneMean:
     powers[0] = 1
     z = np.subtract(yi, yi[most], out=powers[1])
     np.multiply(z, z, out=powers[2])
-    total = float(z @ powers[0])
-    s2 = (float(z @ z) - total * total / k) / (k - 1)
+    total, square, _ = powers.dot(z).tolist()
+    s2 = (square - total * total / k) / (k - 1)
     return OneMean(powers, others, float(vi[most]), float(np.maximum.reduce(vi)), s2, restricted)

@@ -143,3 +143,25 @@ def test_probability_above_a_threshold():
         assert np.isnan(m2.pool([0.1, 0.2], [0.1, 0.1]).probability_above(0))
     with pytest.raises(ModelError, match="One study says nothing about other studies"):
         m2.pool([0.1], [0.1]).prediction_interval(method="normal")
+
+
+def test_coefficients_whose_standard_errors_are_scaled_down_or_rest_on_no_heterogeneity():
+    columns = {"x": [1, 2, 3, 4, 5, 6], "h": [1, 2, 1, 2, 1, 3]}
+    effects = m2.EffectSizes.from_arrays([0.1, 0.12, 0.11, 0.6, 0.61, 0.62], [0.05] * 6, moderators=columns)
+    result = m2.pool(effects, moderators="x + h")
+    found = result.companions()
+    assert found["test"].tolist() == ["z"] * 3 + ["knapp_hartung_adhoc"] * 3
+    assert found["term"].tolist() == ["intercept", "x", "h"] * 2
+    for test, rows in found.groupby("test"):
+        other = m2.pool(effects, moderators="x + h", test=test)
+        limits = ["ci_lower", "ci_upper", "p_value"]
+        np.testing.assert_allclose(rows[limits], other.tidy()[limits], rtol=1e-12)
+        joint = other.glance().iloc[0]
+        kind = "F" if test != "z" else "χ²"
+        assert f"all moderators together have {kind} = {joint['qm']:.2f} on 2 " in rows["reason"].iloc[0]
+    assert "0.72 times those behind z" in found["reason"].iloc[-1]
+    assert "x −0.0693 to 0.3301" in result.summary()
+    spread = m2.EffectSizes.from_arrays([0.1, 1.2, -0.9, 0.6, 1.9, -0.3], [0.05] * 6, moderators=columns)
+    wide = m2.pool(spread, moderators="x + h")
+    assert (wide.tau2 > 0, float(wide.reference.factor)) == (True, pytest.approx(1))
+    assert wide.companions().empty

@@ -154,11 +154,29 @@ def test_groups_that_agree_exactly_cannot_be_compared():
     assert "τ² is too poorly determined for an F distribution" in kenward_roger.summary()
 
 
-def test_groups_narrower_than_z_say_so():
-    yi, vi = [0.1, 0.3, 0.2, 0.8, 1.0, 0.5], [0.04, 0.05, 0.03, 0.06, 0.08, 0.02]
-    few = m2.EffectSizes.from_arrays(yi, vi, moderators={"g": list("aaabbc")})
-    reasons = m2.pool(few, subgroup="g", common_tau2=True).groups()["status_reason"]
-    assert reasons.str.contains("times those behind z").all()
+def test_groups_under_a_common_tau2_show_the_other_intervals_too():
+    yi, groups = [0.1, 0.12, 0.11, 0.6, 0.61, 0.62], list("aaabbb")
+    close = m2.EffectSizes.from_arrays(yi, [0.05] * 6, moderators={"g": groups})
+    result = m2.pool(close, subgroup="g", common_tau2=True)
+    beside = result.companions()
+    assert beside[["group", "test"]].to_numpy().tolist() == [
+        ["a", "z"], ["b", "z"], ["a", "knapp_hartung_adhoc"], ["b", "knapp_hartung_adhoc"],
+    ]  # fmt: skip
+    for test, rows in beside.groupby("test"):
+        other = m2.pool(close, subgroup="g", common_tau2=True, test=test)
+        limits = ["ci_lower", "ci_upper", "p_value"]
+        np.testing.assert_allclose(rows[limits], other.groups()[limits].astype(float), rtol=1e-12)
+        assert result.between_beside[test].p_value == pytest.approx(other.between.p_value, rel=1e-12)
+    assert beside["reason"].str.contains("times those behind z").sum() == 2
+    # equal variances and groups: F = χ² = (0.61 − 0.11)²/(2·0.05/3) at τ² = 0 and a factor of 1
+    assert "by Hartung–Knapp, ad hoc corrected F = 7.50 on 1 and 4 df, P = 0.052" in result.summary()
+    assert "by normal (z) χ² = 7.50 on 1 df, P = 0.006" in result.summary()
+
+
+def test_a_difference_by_other_standard_errors_than_the_intervals_says_so():
+    close = m2.EffectSizes.from_arrays([0.1, 0.2, 0.5, 0.7], [0.05] * 4, moderators={"g": list("aabb")})
+    assert "(by model-based standard errors)" in m2.pool(close, subgroup="g", tau2="CE").between_text()
+    assert "model-based" not in m2.pool(close, subgroup="g", tau2="CE", test="z").between_text()
 
 
 def test_i2_of_a_group_under_a_common_tau2(bcg):

@@ -20,7 +20,7 @@ from metail2.results import STUDY_COLUMNS
 from metail2.wording import listed, some
 
 Floats = NDArray[np.float64]
-COMPANION_COLUMNS = ("test", "ci_lower", "ci_upper", "p_value", "pi_lower", "pi_upper", "reason")
+COMPANION_COLUMNS = ("term", "test", "ci_lower", "ci_upper", "p_value", "pi_lower", "pi_upper", "reason")
 
 
 def refuse_dependence(effects: EffectSizes) -> None:

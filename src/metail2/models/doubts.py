@@ -13,6 +13,7 @@ from metail2.errors import ModelError
 from metail2.kernels.coefficient_tests import Reference
 from metail2.kernels.fitted import Fitted
 from metail2.kernels.inference import quantile
+from metail2.kernels.wls import is_mean
 from metail2.wording import TEST_NAMES, number
 
 Floats = NDArray[np.float64]
@@ -26,9 +27,9 @@ FEW = 5
 
 
 def doubts(fitted: Fitted, reference: Reference, test: str, level: float) -> dict[str, str]:
-    """List the tests whose intervals should stand beside that of a mean, each with the reason.
+    """List the tests whose intervals should stand beside those of a fit, each with the reason.
 
-    The normal interval: beside any t interval of 2 studies, and where the interval contains those of all studies;
+    The normal interval: beside any t interval of 2 studies, and where a mean's interval contains those of all studies;
     beside Hartung and Knapp's also where τ² is 0. The ad hoc corrected one: where Hartung and Knapp's standard error is
     smaller than the model's.
 
@@ -40,7 +41,7 @@ def doubts(fitted: Fitted, reference: Reference, test: str, level: float) -> dic
     """
     if test == "z":
         return {}
-    normal, adhoc = list(_about_width(fitted, reference, test, level)), ""
+    normal, adhoc = list(_about_width(fitted, reference, test, level)) if is_mean(fitted.x) else [], ""
     if test == "knapp_hartung":
         normal += _about_tau2(fitted)
         adhoc = _about_factor(fitted, reference, level)
@@ -71,6 +72,12 @@ def _about_tau2(fitted: Fitted) -> list[str]:
 def _about_factor(fitted: Fitted, reference: Reference, level: float) -> str:
     if reference.factor >= 1 - ROUNDING:
         return ""
+    if not is_mean(fitted.x):
+        share = number(math.sqrt(float(reference.factor)))
+        return (
+            f"the Hartung–Knapp standard errors are {share} times those behind z, because the effects lie close to the "
+            "fitted ones"
+        )
     reason = "the Hartung–Knapp standard error is smaller than the one behind z"
     if _ratio(fitted, reference, level) >= 1:
         return reason
@@ -96,17 +103,11 @@ def _contains_all(fitted: Fitted, reference: Reference, level: float) -> bool:
 
 def cautions(fitted: Fitted, reference: Reference, test: str) -> Iterator[str]:
     """Yield what a reader must know of the test of the coefficients, in clauses."""
-    mean = fitted.x.shape[-1] == 1
+    mean = is_mean(fitted.x)
     if test == "z" and mean and fitted.k <= FEW and fitted.estimator != "CE":
         yield few_studies(fitted.k)
     if test == "knapp_hartung" and mean:
         yield from _unequal(fitted)
-    if test == "knapp_hartung" and not mean and reference.factor < 1 - ROUNDING:
-        share = number(math.sqrt(float(reference.factor)))
-        yield (
-            f"the Hartung–Knapp standard errors are {share} times those behind z, because the effects lie close to the "
-            "fitted ones; see test='knapp_hartung_adhoc' beside them"
-        )
     if test == "kenward_roger" and np.min(reference.df) < 1:
         df = number(float(np.min(reference.df)))
         yield f"τ² is so poorly determined that Kenward–Roger has {df} degrees of freedom: its interval says little"

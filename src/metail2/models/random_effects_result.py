@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +26,7 @@ from metail2.models.base import COMPANION_COLUMNS, PooledResult, likelihood_colu
 from metail2.models.checks import check_count, check_level, check_seed
 from metail2.models.design import Design
 from metail2.models.doubts import cautions, check_kenward_roger, doubts
+from metail2.models.summary import joint_text
 from metail2.results import GLANCE_COLUMNS, STATUS, HeterogeneityInterval
 from metail2.wording import number
 
@@ -282,9 +284,14 @@ class RandomEffectsResult(PooledResult):
             }
         )
 
-    def joint_test(self, contrasts: Floats) -> JointTest:
-        """Test that several linear combinations of the coefficients, shape (m, p), are all 0, as `spec.test` does."""
-        return TESTS[self.spec.test].joint(self.fitted, self.reference, contrasts)
+    def joint_test(self, contrasts: Floats, test: str | None = None) -> JointTest:
+        """Test that several linear combinations of the coefficients, shape (m, p), are all 0.
+
+        By `test`, a code of `TESTS`; by default that of the fit.
+        """
+        rule = TESTS[test or self.spec.test]
+        reference = rule.reference(self.fitted, self.spec.level) if test else self.reference
+        return rule.joint(self.fitted, reference, contrasts)
 
     def _contrast_df(self, contrasts: Floats) -> float | Floats:
         if self.k == 1:
@@ -297,23 +304,26 @@ class RandomEffectsResult(PooledResult):
         Returns
         -------
         DataFrame
-            ``test ci_lower ci_upper p_value pi_lower pi_upper reason``; no rows where the interval may stand alone. The
-            prediction interval is that of the other test, NaN where there is none.
+            ``term test ci_lower ci_upper p_value pi_lower pi_upper reason``; no rows where the intervals may stand
+            alone. The prediction interval is that of the other test, NaN where there is none.
         """
-        if self.terms != ("intercept",) or self.k < 2:
+        if self.k < 2:
             return super().companions()
         found = doubts(self.fitted, self.reference, self.spec.test, self.spec.level)
-        rows = [self._companion(test, reason) for test, reason in found.items()]
+        rows = [row for test, reason in found.items() for row in self._companion(test, reason)]
         return pd.DataFrame(rows, columns=list(COMPANION_COLUMNS))
 
-    def _companion(self, test: str, reason: str) -> tuple[object, ...]:
+    def _companion(self, test: str, reason: str) -> Iterator[tuple[object, ...]]:
         level = self.spec.level
         reference = TESTS[test].reference(self.fitted, level)
         other = wald(self.wald.estimate, reference.variance, reference.df, level)
         rule = PREDICTION["t_k1" if test == "z" else "hk"]
         prediction = (NAN, NAN) if self._no_prediction() else rule(self.fitted, reference).interval(level)
-        limits = (other.lower[0], other.upper[0], other.p_value[0], *prediction)
-        return (test, *map(float, limits), reason)
+        if self.design.has_intercept and sum(self._is_moderator) > 1:
+            joint = self.joint_test(np.eye(len(self.terms))[self._is_moderator], test)
+            reason = f"{reason}; here all moderators together have {joint_text(joint)}"
+        for term, *limits in zip(self.terms, other.lower, other.upper, other.p_value, strict=True):
+            yield (term, test, *map(float, (*limits, *prediction)), reason)
 
     def studies(self) -> pd.DataFrame:
         """Return one row a study, also of those left out; weights in percent of those used."""
@@ -371,12 +381,15 @@ class RandomEffectsResult(PooledResult):
 
     @cached_property
     def _moderators(self) -> dict[str, float]:
-        tested = [j for j, term in enumerate(self.terms) if term != "intercept"]
-        if not tested:
+        if not any(self._is_moderator):
             return {"qm": NAN, "qm_df": NAN, "qm_p": NAN, "r2": NAN, "qm_df_error": NAN}
-        found = self.joint_test(np.eye(len(self.terms))[tested])
+        found = self.joint_test(np.eye(len(self.terms))[self._is_moderator])
         error = found.df_error if math.isfinite(found.df_error) else NAN
         return {"qm": found.statistic, "qm_df": found.df, "qm_p": found.p_value, "r2": self._r2, "qm_df_error": error}
+
+    @property
+    def _is_moderator(self) -> list[bool]:
+        return [term != "intercept" for term in self.terms]
 
     @cached_property
     def _r2(self) -> float:

@@ -13,9 +13,9 @@ from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.inference import JointTest
 from metail2.models.base import PooledResult, study_table
 from metail2.models.random_effects_result import RandomEffectsResult
-from metail2.models.summary import companion_text, estimate_text, model_line
+from metail2.models.summary import companion_text, estimate_text, joint_text, model_line
 from metail2.results import GROUP_COLUMNS, TIDY_COLUMNS
-from metail2.wording import number, p_value, percent
+from metail2.wording import TEST_NAMES, number, p_value, percent
 
 OVERALL = "overall"
 FEW = 5
@@ -38,6 +38,10 @@ class SubgroupResult(PooledResult):
         Test that the groups have one effect.
     results : mapping of str to RandomEffectsResult
         The fit of each group; empty with a common τ², where one regression serves all.
+    beside : DataFrame
+        What must stand beside the groups' intervals; see `companions`.
+    between_beside : mapping of str to JointTest
+        The test of the difference by every test that must stand beside the model's own with a common τ².
     """
 
     labels: tuple[str | None, ...]
@@ -45,6 +49,8 @@ class SubgroupResult(PooledResult):
     table: pd.DataFrame
     between: JointTest
     results: Mapping[str, RandomEffectsResult]
+    beside: pd.DataFrame
+    between_beside: Mapping[str, JointTest]
 
     def group(self, label: str) -> RandomEffectsResult:
         """Return the fit of one group.
@@ -102,13 +108,9 @@ class SubgroupResult(PooledResult):
         return table.assign(group=[label or "" for label in self.labels])
 
     def companions(self) -> pd.DataFrame:
-        """Return what must stand beside an interval; ``group`` says whose it is, empty for all studies together.
-
-        With a common τ² the reasons of the regression stand in the groups' ``status_reason``.
-        """
-        parts = {"": self.overall.companions()} | {name: result.companions() for name, result in self.results.items()}
-        named = [table.assign(group=name) for name, table in parts.items() if len(table)]
-        return pd.concat(named, ignore_index=True) if named else parts[""].assign(group="")
+        """Return what must stand beside an interval; ``group`` says whose it is, empty for all studies together."""
+        parts = [table for table in (self.overall.companions().assign(group=""), self.beside) if len(table)]
+        return pd.concat(parts, ignore_index=True) if parts else self.beside
 
     def summary(self) -> str:
         """Return the groups, all studies together and the test of the difference as text."""
@@ -135,16 +137,15 @@ class SubgroupResult(PooledResult):
             zero = bool((self.table["se"] == 0).any())
             why = "a standard error is 0" if zero else "τ² is too poorly determined for an F distribution"
             return f"  Groups cannot be compared: {why}."
-        kind, df = "χ²", number(found.df, 0)
-        if math.isfinite(found.df_error):
-            kind, df = "F", f"{df} and {number(found.df_error, 0 if float(found.df_error).is_integer() else 1)}"
-        test = f"{kind} = {number(found.statistic)} on {df} df, {p_value(found.p_value)}"
-        return f"  Difference between groups: {test}{self._about_difference()}"
+        beside = "".join(f"; by {TEST_NAMES[test]} {joint_text(other)}" for test, other in self.between_beside.items())
+        return f"  Difference between groups: {joint_text(found)}{beside}{self._about_difference()}"
 
     def _about_difference(self) -> str:
-        """Say what the test of groups with their own τ² takes for granted, and where that misleads."""
-        if self.spec.common_tau2 or self.spec.model.tau2 == "CE":
+        """Say what the test of groups fitted apart takes for granted, and where that misleads."""
+        if self.spec.common_tau2:
             return ""
+        if self.spec.model.tau2 == "CE":
+            return "" if self.spec.model.test in ("z", "t") else " (by model-based standard errors)"
         smallest = int(self.table["k"].min())
         told = " (by model-based standard errors, each τ² taken as known)"
         if smallest >= FEW:

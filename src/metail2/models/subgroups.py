@@ -94,10 +94,8 @@ class Subgroups:
         overall = self.model.fit(known)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the fit of all studies has warned of each already
-            table, between, results = (_common if self.common_tau2 else _separate)(self.model, known, groups)
-        return SubgroupResult(
-            self, effects, overall.terms, overall.wald, tuple(labels), overall, table, between, results
-        )
+            parts = (_common if self.common_tau2 else _separate)(self.model, known, groups)
+        return SubgroupResult(self, effects, overall.terms, overall.wald, tuple(labels), overall, *parts)
 
     def _labels(self, effects: EffectSizes) -> list[str | None]:
         if self.by not in effects.moderators:
@@ -128,7 +126,8 @@ def _check_labels(by: str, column: pd.Series, labels: list[str | None]) -> None:
         raise ModelError(f"{by!r} holds different values that read alike, such as 1 and '1'; make them one kind.")
 
 
-Parts = tuple[pd.DataFrame, JointTest, Mapping[str, RandomEffectsResult]]
+Parts = tuple[pd.DataFrame, JointTest, Mapping[str, RandomEffectsResult], pd.DataFrame, Mapping[str, JointTest]]
+"""The last five attributes of a `SubgroupResult`."""
 
 
 def _separate(model: RandomEffects, effects: EffectSizes, groups: list[str]) -> Parts:
@@ -143,7 +142,10 @@ def _separate(model: RandomEffects, effects: EffectSizes, groups: list[str]) -> 
     variance = np.array([float(result.fitted.covariance[0, 0]) for result in results.values()])
     differences = np.column_stack([-np.ones(len(groups) - 1), np.eye(len(groups) - 1)])
     between = joint_test(differences @ estimate, differences @ np.diag(variance) @ differences.T, math.inf)
-    return pd.DataFrame([_row(group, result) for group, result in results.items()]), between, results
+    table = pd.DataFrame([_row(group, result) for group, result in results.items()])
+    beside = [result.companions().assign(group=group) for group, result in results.items()]
+    shown = [rows for rows in beside if len(rows)]
+    return table, between, results, pd.concat(shown, ignore_index=True) if shown else beside[0], {}
 
 
 def _row(group: str, result: RandomEffectsResult) -> dict[str, object]:
@@ -158,12 +160,14 @@ def _common(model: RandomEffects, effects: EffectSizes, groups: list[str]) -> Pa
     labels = np.asarray(result.effects.moderators[COLUMN])[result.used]
     one_a_group = np.array([result.design.x[np.argmax(labels == group)] for group in groups])
     place = one_a_group.argmax(axis=1)
-    between = result.joint_test(one_a_group[1:] - one_a_group[0])
+    differences, beside = one_a_group[1:] - one_a_group[0], result.companions()
+    group_of = {result.terms[column]: group for column, group in zip(place, groups, strict=True)}
     tidy = result.tidy().iloc[place].reset_index(drop=True).assign(term=groups)
     rows = pd.DataFrame([_within(result, labels == group) for group in groups])
     predicted = result.predict_rows(one_a_group, model.level)[["pi_lower", "pi_upper"]]
     table = pd.concat([tidy.rename(columns={"term": "group"}), rows, predicted], axis=1)
-    return table, between, {}
+    tests = {test: result.joint_test(differences, test) for test in beside["test"].unique()}
+    return table, result.joint_test(differences), {}, beside.assign(group=beside["term"].map(group_of)), tests
 
 
 def _within(result: RandomEffectsResult, own: NDArray[np.bool_]) -> dict[str, object]:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from metail2.effects.measures import MEASURES, Measure
+from metail2.kernels.inference import JointTest
 from metail2.results import Pooled
 from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, interval, number, p_value, percent
 
@@ -18,7 +19,7 @@ def summary_text(result: Pooled) -> str:
     measure = MEASURES[glance["measure"]]
     lines = [model_line(glance, measure), "", *_coefficients(result, glance, measure)]
     lines += _sized(result, measure)
-    lines += [companion_text(row, measure) for row in result.companions().to_dict("records")]
+    lines += _beside(result, measure)
     if not math.isnan(glance["pi_lower"]):
         limits = _displayed(measure, glance["pi_lower"], glance["pi_upper"])
         lines.append(f"  {_level(glance)} prediction interval {limits}  [{_prediction_name(glance)}]")
@@ -91,6 +92,23 @@ def _sized(result: Pooled, measure: Measure) -> list[str]:
     return lines
 
 
+def _beside(result: Pooled, measure: Measure) -> list[str]:
+    """Write what must stand beside the estimate, or beside the coefficients of a regression: theirs on their scale."""
+    rows = result.companions().to_dict("records")
+    if all(row["term"] == "intercept" for row in rows):
+        return [companion_text(row, measure) for row in rows]
+    lines = []
+    for test in dict.fromkeys(row["test"] for row in rows):
+        own = [row for row in rows if row["test"] == test]
+        lines.append(f"  beside them, {TEST_NAMES[test]}  [{own[0]['reason']}]")
+        lines += [f"    {row['term']}{_scale_limits(row)}" for row in own]
+    return lines
+
+
+def _scale_limits(row: Row) -> str:
+    return f" {interval(row['ci_lower'], row['ci_upper'], 4)}, {p_value(row['p_value'])}"
+
+
 def companion_text(row: Row, measure: Measure) -> str:
     """Write an interval that stands beside another, with the reason."""
     limits = _displayed(measure, row["ci_lower"], row["ci_upper"])
@@ -104,6 +122,14 @@ def companion_text(row: Row, measure: Measure) -> str:
 def _prediction_name(glance: Row) -> str:
     adhoc = " (ad hoc)" if glance["test"] == "knapp_hartung_adhoc" else ""
     return PREDICTION_NAMES[glance["pi_method"]] + adhoc
+
+
+def joint_text(found: JointTest) -> str:
+    """Write a joint test with its degrees of freedom and P value."""
+    kind, df = "χ²", number(found.df, 0)
+    if math.isfinite(found.df_error):
+        kind, df = "F", f"{df} and {number(found.df_error, 0 if float(found.df_error).is_integer() else 1)}"
+    return f"{kind} = {number(found.statistic)} on {df} df, {p_value(found.p_value)}"
 
 
 def _moderators(glance: Row) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.effects.counts import Problem, ZeroCells
+from metail2.effects.counts import Problem, ZeroCells, added
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.labels import Numbered
 from metail2.effects.measures import MEASURES, Measure
@@ -79,9 +79,11 @@ def effect_sizes(
     names = column_names(frame, chosen, columns)
     inputs = {name: _numbers(frame[source], source, labels) for name, source in names.items()}
     options = ZeroCells(add, to, drop00)
-    yi, vi = computed(chosen, inputs, options, vtype, labels, names, correction)
+    ready = _prepared(chosen, inputs, options, labels, names)
+    yi, vi = from_prepared(chosen, ready, vtype, correction)
     given = None if isinstance(labels, Numbered) else tuple(labels)
-    effects = EffectSizes(yi, vi, measure, None, inputs, given, frame.reset_index(drop=True))
+    table = frame.reset_index(drop=True)
+    effects = EffectSizes(yi, vi, measure, None, inputs, given, table, added=added(inputs, ready))
     _warn_missing(chosen, effects, names, options)
     return effects
 
@@ -195,12 +197,22 @@ def computed(
     correction : str
         Which small-sample factor, a name in `CORRECTIONS`; without effect on measures that have none.
     """
+    return from_prepared(chosen, _prepared(chosen, inputs, options, labels, names or {}), vtype, correction)
+
+
+def _prepared(
+    chosen: Measure,
+    inputs: Mapping[str, Floats],
+    options: ZeroCells,
+    labels: Sequence[str],
+    names: Mapping[str, str],
+) -> dict[str, Floats]:
+    """Do what `prepared` does; the message of an impossible entry names the study and the user's column."""
     try:
-        ready = prepared(chosen, inputs, options)
+        return prepared(chosen, inputs, options)
     except Problem as problem:
-        place = (names or {}).get(problem.column, problem.column)
+        place = names.get(problem.column, problem.column)
         raise EffectSizeError(problem.told(labels[problem.row], place)) from None
-    return from_prepared(chosen, ready, vtype, correction)
 
 
 def prepared(chosen: Measure, inputs: Mapping[str, Floats], options: ZeroCells) -> dict[str, Floats]:

@@ -52,6 +52,18 @@ def corrected(cells: Mapping[str, Floats], zero: Floats, options: ZeroCells, def
     return {name: values + amount * rows for name, values in cells.items()}
 
 
+def added(inputs: Mapping[str, Floats], ready: Mapping[str, Floats]) -> Floats:
+    """What was added to the counts of each study, shape (k,): 0 where nothing was, and where there are no counts.
+
+    `inputs` are the columns of a measure as given, `ready` the same as its formulas use them.
+    """
+    given = [name for name in ("events1", "a", "events") if name in inputs]
+    cell = next((name for name in ("a", *given) if name in ready), None)
+    if not given or cell is None:
+        return np.zeros(len(next(iter(inputs.values()))))
+    return np.nan_to_num(ready[cell] - inputs[given[0]])
+
+
 def marked(cells: dict[str, Floats], rows: NDArray[np.bool_]) -> dict[str, Floats]:
     """Turn all cells of the given rows into NaN, so that their effect is NaN."""
     return {name: np.where(rows, np.nan, values) for name, values in cells.items()}

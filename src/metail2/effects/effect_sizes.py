@@ -54,6 +54,8 @@ class EffectSizes:
         Sampling covariance when effects share patients; None when they are independent.
     inputs : mapping of str to array
         The measure's input columns (counts, means …), each of shape (k,).
+    added : ndarray, shape (k,), or None
+        What was added to the counts behind each effect (0 where nothing was); None where effects came without counts.
     complete : ndarray of bool, shape (k,)
         Which effects have both a value and a variance.
 
@@ -71,6 +73,7 @@ class EffectSizes:
     _labels: tuple[str, ...] | None = None
     _columns: pd.DataFrame | None = None
     _trail: pd.DataFrame | None = None
+    added: Floats | None = None
     complete: NDArray[np.bool_] = field(init=False)
     _numbers: dict[str, Floats | None] = field(init=False, default_factory=dict)
 
@@ -184,6 +187,7 @@ class EffectSizes:
             _trail=None
             if self._trail is None
             else self._trail[self._trail["study"].isin(labels)].reset_index(drop=True),
+            added=None if self.added is None else self.added[kept],
         )
 
     def drop(self, i: int) -> EffectSizes:
@@ -235,6 +239,7 @@ class EffectSizes:
             labels,
             pd.concat([part.moderators for part in parts], ignore_index=True),
             pd.concat([part.trail for part in parts], ignore_index=True),
+            _joined_additions(parts),
         )
 
 
@@ -255,6 +260,12 @@ def _plain_numbers(table: pd.DataFrame, name: str) -> Floats | None:
 
 def _input(part: EffectSizes, name: str) -> NDArray[Any]:
     return np.asarray(part.inputs[name]) if name in part.inputs else np.full(len(part), np.nan)
+
+
+def _joined_additions(parts: Sequence[EffectSizes]) -> Floats | None:
+    if all(part.added is None for part in parts):
+        return None
+    return np.concatenate([np.zeros(len(part)) if part.added is None else part.added for part in parts])
 
 
 def _joined_covariance(parts: Sequence[EffectSizes]) -> Floats | None:

@@ -15,6 +15,7 @@ from metail2.kernels.inference import JointTest, Wald, chi2_upper, joint_test, q
 from metail2.kernels.location_scale import LINKS, LocationScaleFit
 from metail2.models.base import PooledResult, likelihood_columns, study_table
 from metail2.models.checks import check_level
+from metail2.models.corrections import correction_notes
 from metail2.models.design import Design
 from metail2.models.summary import summary_text
 from metail2.results import GLANCE_COLUMNS, STATUS
@@ -290,6 +291,7 @@ class LocationScaleResult(PooledResult):
     def _reasons(self) -> list[str]:
         """Why what is NaN in `glance` is NaN, and what else a reader must know."""
         reasons = [] if self.status == "ok" else [STATUS[self.status]]
+        reasons += correction_notes(self.effects, self.used)
         if not self._is_constant:
             least, most = (number(float(bound), 4) for bound in (self.fitted.tau2.min(), self.fitted.tau2.max()))
             reasons.append(f"τ² depends on the study ({least} to {most}), so I² from τ² and H² are not one number")

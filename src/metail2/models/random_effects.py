@@ -18,6 +18,7 @@ from metail2.kernels.tau2 import TAU2, WEIGHTED, Tau2Estimate, unmeasured
 from metail2.kernels.wls import weighted_fit
 from metail2.models.base import refuse_dependence, warn_left_out, warn_repeated
 from metail2.models.checks import check_effects, check_level
+from metail2.models.corrections import refuse_corrections_alone
 from metail2.models.design import Design, check_rank, formula_design, intercept_design
 from metail2.models.doubts import check_kenward_roger
 from metail2.models.random_effects_result import RandomEffectsResult
@@ -97,6 +98,7 @@ class RandomEffects:
             raise ModelError(f"No study has all moderators of {self.moderators!r}, so there is nothing to fit.")
         if len(used) == 0:
             raise ModelError("No effect has both a value and a variance, so there is nothing to pool.")
+        refuse_corrections_alone(effects, used)
         if len(used) == 1 and design.terms == ("intercept",):
             return _single(self, effects, design, used)
         check_rank(design.x, design.terms)

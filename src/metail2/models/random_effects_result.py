@@ -24,6 +24,7 @@ from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 from metail2.kernels.wls import WeightedFit
 from metail2.models.base import COMPANION_COLUMNS, PooledResult, likelihood_columns, study_table
 from metail2.models.checks import check_count, check_level, check_seed
+from metail2.models.corrections import correction_notes
 from metail2.models.design import Design
 from metail2.models.doubts import cautions, check_kenward_roger, doubts
 from metail2.models.summary import joint_text
@@ -429,6 +430,7 @@ class RandomEffectsResult(PooledResult):
     def _reasons(self) -> str:
         """Why what is NaN in `glance` is NaN, and what else a reader must know."""
         reasons = [] if self.status == "ok" else [STATUS[self.status]]
+        reasons += correction_notes(self.effects, self.used)
         if self._no_prediction() and self.k > 1:
             reasons.append(f"no prediction interval: {self._no_prediction()}")
         if self.spec.tau2 == "CE" and self.k > 1:

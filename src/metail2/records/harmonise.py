@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from metail2.conversions import SUMMARY_METHODS, shared_control_covariance, shared_control_matrix
-from metail2.effects.compute import check_choices, computed
-from metail2.effects.counts import ZeroCells
+from metail2.effects.compute import check_choices, computed, prepared
+from metail2.effects.counts import ZeroCells, added
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES, Measure
 from metail2.effects.moments import CORRECTION_TOLD
@@ -290,14 +290,15 @@ def _effects(
     rule = MEASURES["MD"] if folds else definition  # the moments of folds are on the log scale already
     variant = (None, "exact") if folds else variant
     yi, vi = computed(rule, _single_patients(inputs), zero_cells, variant[0], labels, correction=variant[1])
-    added = _correction(definition, inputs, zero_cells)
-    for entry, effect, variance, amount in zip(entries, yi, vi, added, strict=True):
+    counts = any(name.startswith("events") for name in inputs)
+    amounts = added(inputs, prepared(definition, inputs, zero_cells)) if counts else np.zeros(len(entries))
+    for entry, effect, variance, amount in zip(entries, yi, vi, amounts, strict=True):
         _close(entry, (float(effect), float(variance)), definition, float(amount), variant)
     V = _covariance(groups, definition, vi, zero_cells) if any(len(group) > 1 for group in groups) else None
     facts = pd.DataFrame([{"study": entry.label, **entry.facts} for entry in entries])
     trail = pd.concat([entry.trail.frame() for entry in entries], ignore_index=True)
     shown = {} if folds else inputs
-    return EffectSizes(yi, vi, definition.code, V, shown, labels, facts, trail)
+    return EffectSizes(yi, vi, definition.code, V, shown, labels, facts, trail, added=amounts)
 
 
 def _single_patients(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -306,16 +307,6 @@ def _single_patients(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if one is None:
         return dict(inputs)
     return {name: np.where(one, 0.0, values) if name.startswith("sd") else values for name, values in inputs.items()}
-
-
-def _correction(definition: Measure, inputs: Mapping[str, np.ndarray], zero_cells: ZeroCells) -> np.ndarray:
-    """Find what was added to the cells of each table or proportion, shape (k,); 0 where nothing was."""
-    numbers = [np.asarray(values) for values in inputs.values()]
-    if definition.family.name not in ("two_by_two", "proportion"):
-        return np.zeros(len(numbers[0]))
-    ready = definition.family.prepare(inputs, definition, zero_cells)
-    first = "a" if "a" in ready else "events"
-    return np.asarray(np.nan_to_num(ready[first] - inputs["events1" if first == "a" else "events"]))
 
 
 def _close(

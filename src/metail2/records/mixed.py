@@ -10,7 +10,7 @@ import pandas as pd
 
 from metail2.conversions import SUMMARY_METHODS
 from metail2.effects.compute import check_choices, column_names, from_prepared, prepared
-from metail2.effects.counts import Problem, ZeroCells
+from metail2.effects.counts import Problem, ZeroCells, added
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.effects.measures import MEASURES, Measure
 from metail2.effects.reasons import missing_message, undefined_reasons
@@ -86,13 +86,13 @@ def harmonise_table(
         own = {name: column for name, column in columns.items() if name in own_columns(chosen)}
         column_names(table, chosen, own)  # says which columns the measure needs, if they are not there
     variant = Variant(vtype, correction)
-    yi, vi, added = _compute(sheet, used, zero_cells, chosen, variant)
+    yi, vi, amount = _compute(sheet, used, zero_cells, chosen, variant)
     reasons = _reasons(sheet, chosen, (yi, vi), used, zero_cells)
     if reasons:
         warnings.warn(missing_message(chosen, sheet.labels, reasons, yi), MetailWarning, stacklevel=3)
-    steps = trail(sheet, used, (yi, vi), added, reasons, variant)
-    inputs = _inputs(sheet, chosen, used)
-    return EffectSizes(yi, vi, measure, None, inputs, sheet.labels, table.reset_index(drop=True), steps)
+    steps = trail(sheet, used, (yi, vi), amount, reasons, variant)
+    inputs, whole = _inputs(sheet, chosen, used), table.reset_index(drop=True)
+    return EffectSizes(yi, vi, measure, None, inputs, sheet.labels, whole, steps, added=amount)
 
 
 def _check_assumed(chosen: Measure, r: float | None, level: float) -> None:
@@ -176,18 +176,18 @@ def _compute(
     All rows of a measure are computed together, however they came to what it is computed from, because some variances
     take a mean over the studies.
     """
-    yi, vi, added = np.full(len(sheet), np.nan), np.full(len(sheet), np.nan), np.zeros(len(sheet))
+    yi, vi, amount = np.full(len(sheet), np.nan), np.full(len(sheet), np.nan), np.zeros(len(sheet))
     parts: dict[str, list[tuple[Rows, dict[str, Floats]]]] = {}
     for way, rows in used:
         ready = _prepared(sheet, way, rows, zero_cells)
-        added[rows] = _added(_figures(sheet, way, rows), ready)
+        amount[rows] = added(_figures(sheet, way, rows), ready)
         parts.setdefault(way.measure.code, []).append((rows, ready))
     for code, ways in parts.items():
         rows = np.concatenate([part for part, _ in ways])
         joined = {name: np.concatenate([ready[name] for _, ready in ways]) for name in ways[0][1]}
         asked = (variant.vtype, variant.correction) if code == chosen.code else (None, "exact")
         yi[rows], vi[rows] = from_prepared(MEASURES[code], joined, *asked)
-    return yi, vi, added
+    return yi, vi, amount
 
 
 def _figures(sheet: Sheet, way: Way, rows: Rows) -> dict[str, Floats]:
@@ -207,13 +207,6 @@ def _prepared(sheet: Sheet, way: Way, rows: Rows, zero_cells: ZeroCells) -> dict
         name = next(name for name in way.names if _column(way, name) == problem.column)
         row = int(rows[problem.row])
         raise EffectSizeError(sheet.told(Problem(row, name, problem.value, problem.rule), row)) from None
-
-
-def _added(inputs: Mapping[str, Floats], ready: Mapping[str, Floats]) -> Floats | float:
-    """Find what was added to the counts of each row; 0 where nothing was."""
-    counts = [name for name in ("events1", "a", "events") if name in inputs]
-    cell = next((name for name in ("a", *counts) if name in ready), None)
-    return 0.0 if not counts or cell is None else np.nan_to_num(ready[cell] - inputs[counts[0]])
 
 
 def _reasons(

@@ -20,6 +20,7 @@ TABLES = TABLES.assign(
 )
 SCORES = pd.DataFrame({"o_minus_e": [-2.0, 0.0, 1.5, 0.5], "v": [3.0, 0.0, 2.0, 1.0]})
 FEW = TABLES.iloc[:4].assign(events1=[0, 1, 0, 2], events2=[0, 0, 3, 0])
+SILENT = TABLES.iloc[:6].assign(events1=[0, 8, 0, 5, 2, 0], n1=[9, 8, 7, 5, 60, 9], events2=[0, 9, 0, 6, 0, 1], n2=9)
 FULL = pd.DataFrame({"a": [9, 0, 4], "b": [0, 8, 0], "c": [7, 0, 5], "d": [0, 6, 0]})
 MODELS = {
     "OR": (m2.MantelHaenszel("OR"), TABLES),
@@ -29,6 +30,9 @@ MODELS = {
     "IRD": (m2.MantelHaenszel("IRD"), TABLES),
     "if0all": (m2.MantelHaenszel("OR", to="if0all"), TABLES.assign(events1=[0] + [3] * (K - 1), events2=2)),
     "few": (m2.MantelHaenszel("OR"), FEW),
+    "silent": (m2.MantelHaenszel("OR", to="none"), SILENT),
+    "silent RR": (m2.MantelHaenszel("RR"), SILENT),
+    "silent Peto": (m2.Peto(), SILENT),
     "few RR": (m2.MantelHaenszel("RR"), FEW),
     "certain": (m2.MantelHaenszel("RD"), FULL),
     "Peto": (m2.Peto(), TABLES),
@@ -55,6 +59,8 @@ def test_figures_and_notes_are_those_of_whole_results(model, tables):
 
 
 MANY = pd.concat([TABLES.assign(events1=1, events2=2), TABLES, FEW, TABLES.assign(events2=0), FEW], ignore_index=True)
+ALL = pd.DataFrame({"n1": range(5, 14), "n2": 8, "time1": 5.0, "time2": 7.5, "events1": range(5, 14), "events2": 8})
+MANY = pd.concat([MANY, ALL], ignore_index=True)
 MANY = MANY.assign(study=[f"trial {i}" for i in range(len(MANY))])
 
 

@@ -82,6 +82,7 @@ def test_a_study_in_which_everybody_had_the_event():
     assert odds.studies()["weight"].iloc[1] == 0
 
 
+@pytest.mark.filterwarnings("ignore:study 3. left out:metail2.errors.MetailWarning")
 @pytest.mark.parametrize(
     ("model", "frame", "reason"),
     [
@@ -94,7 +95,19 @@ def test_a_study_in_which_everybody_had_the_event():
         (m2.MantelHaenszel("RD"), counts((0, 9, 0, 9), (0, 8, 0, 9)),
          "nothing can be pooled, because no event occurred in either arm of any study"),
         (m2.MantelHaenszel("OR"), counts((9, 9, 3, 9)),
-         "the Mantel–Haenszel ratio is undefined, because one of its sums is 0"),
+         "the Mantel–Haenszel ratio is infinite, because in every study everybody in the experimental arm had the "
+         "event (the sum of bc/n is 0), so its logarithm and interval are undefined"),
+        (m2.MantelHaenszel("OR"), counts((9, 9, 3, 9), (3, 9, 0, 9), (0, 7, 0, 7)),
+         "the Mantel–Haenszel ratio is infinite, because in every study everybody in the experimental arm had the "
+         "event or nobody in the control arm (the sum of bc/n is 0)"),
+        (m2.MantelHaenszel("OR"), counts((3, 9, 9, 9), (0, 9, 3, 9)),
+         "the Mantel–Haenszel ratio is 0, because in every study everybody in the control arm had the event or nobody "
+         "in the experimental arm (the sum of ad/n is 0)"),
+        (m2.MantelHaenszel("OR"), counts((9, 9, 3, 9), (3, 9, 0, 9), (2, 7, 1, np.nan)),
+         "the Mantel–Haenszel ratio is infinite, because in every study everybody in the experimental arm had the "
+         "event or nobody in the control arm"),
+        (m2.MantelHaenszel("OR"), counts((9, 9, 8, 8), (0, 9, 0, 9)),
+         "nothing can be pooled, because no study has patients with and patients without the event"),
         (m2.MantelHaenszel("RR"), counts((9, 9, 3, 3), (0, 8, 0, 9)),
          "the variance of the Mantel–Haenszel ratio is 0, because in every arm all patients or none had the event"),
         (m2.MantelHaenszel("RD"), counts((9, 9, 0, 3), (7, 7, 0, 5)),
@@ -254,6 +267,63 @@ def test_corrections_are_checked_when_the_model_is_specified(wrong, message):
         m2.MantelHaenszel(**wrong)
 
 
+MIXED = counts(
+    (3, 50, 6, 50),
+    (0, 40, 2, 40),
+    (0, 30, 0, 30),
+    (5, 5, 5, 5),
+    (10, 20, 12, 20),
+    (2, 60, 0, 61),
+    labels=list("ABCDEF"),
+)
+SCORES = pd.DataFrame({"o_minus_e": [-2.0, 0.0, 1.5], "v": [3.0, 0.0, 2.0], "study": list("ABC")})
+NO_EVENT = "C has no weight, because no event occurred in either arm"
+ALL_EVENTS = "D has no weight, because everybody had the event"
+
+
+@pytest.mark.parametrize(
+    ("model", "frame", "outside", "notes"),
+    [
+        (m2.MantelHaenszel("OR"), MIXED, "CD", [NO_EVENT, ALL_EVENTS]),
+        (m2.MantelHaenszel("OR", to="none"), MIXED, "CD", [NO_EVENT, ALL_EVENTS]),
+        (m2.MantelHaenszel("RR"), MIXED, "C", [NO_EVENT]),
+        (m2.MantelHaenszel("RR", to="none"), MIXED, "C", [NO_EVENT]),
+        (m2.MantelHaenszel("RD"), MIXED, "", []),
+        (m2.MantelHaenszel("IRR", to="none"), MIXED.rename(columns={"n1": "time1", "n2": "time2"}), "C", [NO_EVENT]),
+        (m2.Peto(), MIXED, "CD", [NO_EVENT, ALL_EVENTS]),
+        (m2.Peto(), SCORES, "B", ["B has no weight, because V is 0"]),
+    ],
+)
+def test_k_is_of_the_studies_without_which_the_estimate_differs(model, frame, outside, notes):
+    """All others are named, and without them nothing changes."""
+    result = model.fit(frame)
+    table = result.studies().set_index("study")
+    for study in frame["study"]:
+        without = model.fit(frame[frame["study"] != study])
+        differs = without.estimate != pytest.approx(result.estimate, rel=1e-12)
+        assert table.loc[study, "state"] == ("used" if differs else "no_events")
+        assert differs is (study not in outside)
+    k = len(frame) - len(outside)
+    assert result.glance()["k"].iloc[0] == result.k == k
+    assert f", {k} studies, " in result.summary()
+    assert [note for note in result.reason.split("; ") if "no weight" in note] == notes
+
+
+@pytest.mark.parametrize("model", [m2.MantelHaenszel("OR", to="none"), m2.MantelHaenszel("RR"), m2.Peto()], ids=repr)
+def test_studies_in_the_estimate_but_not_in_q_are_named(model):
+    result = model.fit(MIXED)
+    said = [note for note in result.reason.split("; ") if "but not in Q" in note]
+    names = said[0].split(" count")[0].replace(" and ", "").replace(", ", "") if said else ""
+    assert result.q_df + 1 + len(names) == result.k
+    assert names == {"OR": "BF", "RR": "D", "PETO": ""}[result.effects.measure]
+
+
+def test_no_q_although_several_studies_are_pooled():
+    result = m2.MantelHaenszel("OR", to="none").fit(MIXED.iloc[[0, 1]])
+    assert (result.k, result.q_df) == (2, 0)
+    assert "heterogeneity needs at least 2 studies that enter Q" in result.glance()["status_reason"].iloc[0]
+
+
 CORRECTED = counts((0, 50, 5, 50), (3, 40, 6, 42), (0, 9, 0, 9), (2, 60, 0, 61), labels=["Ann", "Ben", "Cal", "Dee"])
 
 
@@ -267,9 +337,10 @@ CORRECTED = counts((0, 50, 5, 50), (3, 40, 6, 42), (0, 9, 0, 9), (2, 60, 0, 61),
         (
             {"to": "none"},
             {},
-            "Ann and Dee: a zero cell was not corrected, so there is no effect or variance of its own",
+            "Ann and Dee count in the estimate but not in Q, because a zero cell was not corrected, so there is no "
+            "effect or variance of its own",
         ),
-        ({"add": 0}, {}, "Ann and Dee: a zero cell was not corrected"),
+        ({"add": 0}, {}, "Ann and Dee count in the estimate but not in Q, because a zero cell was not corrected"),
     ],
 )
 def test_corrections_change_the_studies_shown_and_q_alone(options, corrected, note):

@@ -8,7 +8,6 @@ in the same cells, and neither is among the first of these, which may be named. 
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 
@@ -26,7 +25,7 @@ from metail2.kernels.tables import MANTEL_HAENSZEL
 from metail2.models.base import PooledResult
 from metail2.models.mantel_haenszel import MantelHaenszel
 from metail2.models.table_tests import informed, table_columns
-from metail2.models.tables import NO_Q, NO_TAU2, TableResult
+from metail2.models.tables import TableResult
 
 Integers = NDArray[np.int64]
 NAN = float("nan")
@@ -97,6 +96,6 @@ def _refit(result: TableResult, counts: EffectSizes, kept: Integers) -> dict[str
     except MetailError as error:
         return {"note": str(error)}
     spread = {"tau2": NAN, "i2": NAN, "q": found.q, "i2_q": found.i2_q}
-    said = [found.reason, NO_TAU2, NO_Q if math.isnan(found.q) else "", *(str(warning.message) for warning in caught)]
+    said = [found.reason, found.lacks, *(str(warning.message) for warning in caught)]
     own = {name: float(value) for name, value in figures(found.wald, 0).items()}
     return own | spread | {"note": "; ".join(filter(None, dict.fromkeys(said)))}

@@ -13,7 +13,7 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.kernels.tables import MANTEL_HAENSZEL
 from metail2.models.checks import check_level
 from metail2.models.table_tests import informed, table_columns
-from metail2.models.tables import RATIOS, TableResult, counted, effects_from_counts, table_result
+from metail2.models.tables import RATIOS, TableResult, counted, effects_from_counts, in_estimate, named, table_result
 from metail2.wording import some
 
 
@@ -67,27 +67,23 @@ class MantelHaenszel:
         effects = effects_from_counts(data, self.measure, self.add, self.to)
         used = counted(effects)
         columns = table_columns(effects)
-        pooled = MANTEL_HAENSZEL[self.measure](*(column[used] for column in columns))
+        whole = tuple(column[used] for column in columns)
+        pooled = MANTEL_HAENSZEL[self.measure](*whole)
         if not np.isfinite(pooled.variance):
-            return table_result(self, effects, used, pooled, "MH", _undefined(effects, columns))
+            return table_result(self, effects, used, pooled, "MH", _undefined(self.measure, whole))
         weighed = np.zeros_like(used)
         weighed[used] = pooled.weights > 0
         notes = [
-            _weightless(effects, columns, used & effects.complete & ~weighed),
+            _weightless(effects, columns, in_estimate(effects, used, pooled.weights) & ~weighed),
             _outside_q(effects, weighed & ~informed(effects)),
             *_corrected(self, effects, columns),
         ]
         return table_result(self, effects, used, pooled, "MH", "; ".join(filter(None, notes)))
 
 
-def _named(effects: EffectSizes, rows: NDArray[np.bool_]) -> list[str]:
-    labels = effects.study if rows.any() else ()
-    return [labels[i] for i in np.flatnonzero(rows)]
-
-
 def _weightless(effects: EffectSizes, columns: tuple[NDArray[np.float64], ...], rows: NDArray[np.bool_]) -> str:
     """Explain a weight of 0 %: the pooled ratio is a weighted mean of ratios of studies whose own is finite."""
-    names = _named(effects, rows)
+    names = named(effects, rows)
     if not names:
         return ""
     if (columns[2][rows] == 0).all():
@@ -98,11 +94,15 @@ def _weightless(effects: EffectSizes, columns: tuple[NDArray[np.float64], ...], 
 
 
 def _outside_q(effects: EffectSizes, rows: NDArray[np.bool_]) -> str:
-    names = _named(effects, rows)
+    names = named(effects, rows)
     if not names:
         return ""
     had = "no event occurred" if "time1" in effects.inputs else "nobody or everybody had the event"
-    return f"{some(names)} {'counts' if len(names) == 1 else 'count'} in the estimate but not in Q, because {had}"
+    return f"{_counts(names)} in the estimate but not in Q, because {had}"
+
+
+def _counts(names: list[str]) -> str:
+    return f"{some(names)} {'counts' if len(names) == 1 else 'count'}"
 
 
 def _corrected(spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -> list[str]:
@@ -114,26 +114,27 @@ def _corrected(spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArra
     corrected = (every | (zero & (spec.to == "only0"))) & effects.complete & (amount > 0)
     lost = zero & ~corrected & ~effects.complete & informed(effects)
     notes = []
-    if names := _named(effects, corrected):
+    if names := named(effects, corrected):
         what = "the effect and interval" if spec.measure in RATIOS else "the interval"
         place = "cell" if "time1" not in effects.inputs else "number of events"
         who = "every study" if every.any() else some(names)
         notes.append(
             f"{what} shown for {who}, and Q, use {amount:g} added to every {place}; the pooled estimate does not"
         )
-    if names := _named(effects, lost):
+    if names := named(effects, lost):
         notes.append(
-            f"{some(names)}: a zero cell was not corrected, so there is no effect or variance of its own for Q"
+            f"{_counts(names)} in the estimate but not in Q, because a zero cell was not corrected, so there is no "
+            "effect or variance of its own"
         )
     return notes
 
 
-def _undefined(effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -> str:
-    first, second = (float(np.nansum(column)) for column in columns[::2])
+def _undefined(measure: str, columns: tuple[NDArray[np.float64], ...]) -> str:
+    first, second = (float(column.sum()) for column in columns[::2])
     if first == second == 0:
         return "nothing can be pooled, because no event occurred in either arm of any study"
     certain = "is 0, because in every arm all patients or none had the event"
-    if effects.measure in ("RD", "IRD"):
+    if measure in ("RD", "IRD"):
         return f"the variance of the Mantel–Haenszel difference {certain}"
     if second == 0:
         return "the Mantel–Haenszel ratio is undefined, because no event occurred in any control arm"
@@ -142,6 +143,23 @@ def _undefined(effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -
             "the Mantel–Haenszel ratio is 0, because no event occurred in any experimental arm, so its logarithm and "
             "interval are undefined"
         )
-    if effects.measure == "RR":
+    if measure == "RR":
         return f"the variance of the Mantel–Haenszel ratio {certain}"
-    return "the Mantel–Haenszel ratio is undefined, because one of its sums is 0"
+    return _one_sided(columns)
+
+
+def _one_sided(columns: tuple[NDArray[np.float64], ...]) -> str:
+    """Explain an odds ratio one of whose sums, Σad/n over Σbc/n, is 0 although both arms have events."""
+    a, b, c, d = columns
+    above, below = (a * d).any(), (b * c).any()
+    if not above and not below:
+        return "nothing can be pooled, because no study has patients with and patients without the event"
+    if above:
+        value, term, full, empty, spared = "infinite", "bc", "experimental", "control", b
+    else:
+        value, term, full, empty, spared = "0", "ad", "control", "experimental", d
+    nobody = f" or nobody in the {empty} arm" if spared.any() else ""
+    return (
+        f"the Mantel–Haenszel ratio is {value}, because in every study everybody in the {full} arm had the event"
+        f"{nobody} (the sum of {term}/n is 0), so its logarithm and interval are undefined"
+    )

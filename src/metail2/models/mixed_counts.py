@@ -200,14 +200,16 @@ class MixedCounts:
         whole = counted(effects)
         check_whole(effects)
         events, size = arms(effects)
-        says = whole & (chosen.every_study | _informative(self.measure, events, size))
+        informative = _informative(self.measure, events, size)
+        says = whole & (chosen.every_study | informative)
         design = self._design(effects, says)
         used = np.flatnonzero(says)[design.complete]
-        fits, reason = None, "" if len(used) else _nothing(self.measure)
+        fits, reason = None, "" if informative[used].any() else _nothing(self.measure)
         if not reason:
             basis, back = orthonormal(design.x)
             model = chosen.build(events[used], size[used], basis, CODINGS[self.coding])
-            reason = _infinite(model, events[used], design)
+            only = (events == size) & (self.measure in ("OR", "PLO"))
+            reason = _infinite(model, design, (events[used] == 0).all(0), only[used].all(0))
             fits = None if reason else _fits(model, back, ESTIMATED[self.tau2] and len(used) > 1)
             reason = _not_found(fits) if fits else reason
         p = len(design.terms)
@@ -233,7 +235,10 @@ def _fits(model: CountModel, back: Floats, heterogeneous: bool) -> Fits:
 
 
 def _informative(measure: str, events: Floats, size: Floats) -> Flags:
+    """Which studies can say something about the effect, shape (k,); a single arm always does."""
     total = events.sum(1)
+    if events.shape[1] == 1:
+        return np.asarray(np.isfinite(total))
     return np.asarray((total > 0) & (total < size.sum(1)) if measure == "OR" else total > 0)
 
 
@@ -242,18 +247,25 @@ def _nothing(measure: str) -> str:
     return f"nothing can be pooled, because no study has patients with{without} the event"
 
 
-def _infinite(model: CountModel, events: Floats, design: Design) -> str:
-    """Why the estimate is infinite; empty if it is not."""
+def _infinite(model: CountModel, design: Design, none: Flags, only: Flags) -> str:
+    """Why the estimate is infinite; empty if it is not.
+
+    `none` and `only`, shape (arms,), are whether an arm has no event in all studies, and whether it has nothing else.
+    """
     if not separated(model):
         return ""
-    empty = np.flatnonzero(events.sum(0) == 0)
-    if not len(empty) and (design.x != design.x[0]).any():
+    if none.any():
+        return f"the estimate is infinite, because no event occurred{_in_arm('in any', none)}"
+    if (design.x != design.x[0]).any():
         return "a coefficient is infinite, because the moderators separate the studies by their events"
-    if not len(empty):
-        return "the estimate is infinite, because in every study the events are as unequal as their totals allow"
-    arm = "experimental" if empty[0] == 0 else "control"
-    where = "" if events.shape[1] == 1 else f" in any {arm} arm"
-    return f"the estimate is infinite, because no event occurred{where}"
+    if only.any():
+        return f"the estimate is infinite, because everybody{_in_arm('in every', only)} had the event"
+    return "the estimate is infinite, because in every study the events are as unequal as their totals allow"
+
+
+def _in_arm(words: str, arm: Flags) -> str:
+    """Name the first arm that is so; nothing where there is one arm only."""
+    return "" if len(arm) == 1 else f" {words} {'experimental' if arm[0] else 'control'} arm"
 
 
 def _not_found(fits: Fits) -> str:

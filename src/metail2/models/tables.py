@@ -137,7 +137,8 @@ class TableResult(PooledResult):
     method : str
         ``"MH"`` or ``"PETO"``.
     reason : str
-        Why the estimate is undefined, or what its studies show that it does not use; may be empty.
+        Why the estimate is undefined, or what its studies show that it does not use, and which it says nothing of; may
+        be empty.
     further : mapping of str to ndarray
         Columns that `studies` shows after the inputs, each of shape (k,).
     """
@@ -155,6 +156,21 @@ class TableResult(PooledResult):
         """I² from Q, percent."""
         return NAN if math.isnan(self.q) or self.q_df == 0 else float(i2_from_q(np.asarray(self.q), self.q_df))
 
+    @property
+    def k(self) -> int:
+        """Number of studies in the estimate; Q may be of fewer, which `reason` then says."""
+        return int(in_estimate(self.effects, self.used, self.pooled.weights).sum())
+
+    @property
+    def lacks(self) -> str:
+        """Why there is no τ² and, where there is none, no Q."""
+        return f"{NO_TAU2}; {self._no_q}" if math.isnan(self.q) else NO_TAU2
+
+    @property
+    def _no_q(self) -> str:
+        alone = math.isnan(self.wald.estimate[0]) or self.k < 2
+        return NO_Q if alone else "heterogeneity needs at least 2 studies that enter Q"
+
     def studies(self) -> pd.DataFrame:
         """Return one row a study, also of those left out; weights in percent.
 
@@ -168,8 +184,8 @@ class TableResult(PooledResult):
         if total > 0:
             weight[self.used] = 100 * self.pooled.weights / total
         state = np.full(k, "missing", dtype=object)
-        counts = self.effects.complete[self.used] | (self.pooled.weights > 0)
-        state[self.used] = np.where(counts, "used", "no_events")
+        state[self.used] = "no_events"
+        state[in_estimate(self.effects, self.used, self.pooled.weights)] = "used"
         table = study_table(shown, self.spec.level, weight, np.full(k, self.wald.estimate[0]), state)
         return table.assign(**self.further)
 
@@ -204,14 +220,43 @@ class TableResult(PooledResult):
         """
         values: dict[str, Any] = dict.fromkeys(GLANCE_COLUMNS, NAN)
         values |= {
-            "k": int(self.effects.complete.sum()), "p": 1, "measure": self.effects.measure,
+            "k": self.k, "p": 1, "measure": self.effects.measure,
             "method": self.method, "test": "z",
             "i2_q": self.i2_q, "q": self.q, "q_df": self.q_df,
             "q_p": float(chi2_upper(np.asarray(self.q), self.q_df)) if self.q_df > 0 else NAN,
             "pi_method": "", "status": "undefined" if math.isnan(self.wald.estimate[0]) else "ok",
-            "status_reason": "; ".join(filter(None, [self.reason, NO_TAU2, NO_Q if math.isnan(self.q) else ""])),
+            "status_reason": "; ".join(filter(None, [self.reason, self.lacks])),
         }  # fmt: skip
         return pd.DataFrame([values | {"level": self.spec.level} | glance_figures(self.effects, self.used)])
+
+
+def in_estimate(effects: EffectSizes, used: NDArray[np.bool_], weights: Floats) -> NDArray[np.bool_]:
+    """Which studies the estimate rests on, shape (k,); `weights` are of those used.
+
+    A study is in it if it has a weight, and in a ratio also without one if it has an event: a Mantel–Haenszel weight is
+    that of the sum below the line, and a study may add to the one above alone.
+    """
+    inside = used & informed(effects)
+    inside[used] |= weights > 0
+    return inside
+
+
+def _without_weight(effects: EffectSizes, outside: NDArray[np.bool_]) -> list[str]:
+    """Name the studies that say nothing about what is pooled, a clause for each reason."""
+    columns = table_columns(effects)
+    none = np.asarray(columns[1] == 0 if "v" in effects.inputs else columns[0] + columns[2] == 0)
+    why = "V is 0" if "v" in effects.inputs else "no event occurred in either arm"
+    return [
+        f"{some(names)} {'has' if len(names) == 1 else 'have'} no weight, because {reason}"
+        for reason, rows in ((why, outside & none), ("everybody had the event", outside & ~none))
+        if (names := named(effects, rows))
+    ]
+
+
+def named(effects: EffectSizes, rows: NDArray[np.bool_]) -> list[str]:
+    """Labels of the studies in `rows`, shape (k,)."""
+    labels = effects.study if rows.any() else ()
+    return [labels[i] for i in np.flatnonzero(rows)]
 
 
 def table_result(
@@ -225,11 +270,15 @@ def table_result(
 ) -> TableResult:
     """Assemble the result: Wald interval of the estimate, and Q over the studies that enter its tests.
 
-    Q weighs the study-level effects by their inverse variances around the pooled estimate.
+    Q weighs the study-level effects by their inverse variances around the pooled estimate. The reason goes on to name
+    the studies without weight, unless no study has any, which the reason itself then says.
     """
     coefficients = wald(np.atleast_1d(pooled.estimate), np.atleast_1d(pooled.variance), np.inf, spec.level)
     known = effects.complete & informed(effects)
     deviation = effects.yi[known] - coefficients.estimate[0]
     q = float((deviation**2 / effects.vi[known]).sum()) if known.sum() > 1 and np.isfinite(deviation).all() else NAN
     df = max(0, int(known.sum()) - 1)
+    inside = in_estimate(effects, used, pooled.weights)
+    silent = _without_weight(effects, used & ~inside) if inside.any() else []
+    reason = "; ".join(filter(None, [reason, *silent]))
     return TableResult(spec, effects, ("intercept",), coefficients, used, pooled, q, df, method, reason, further or {})

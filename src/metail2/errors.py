@@ -27,11 +27,11 @@ class ReportError(MetailError):
 
 
 class UnknownChoice(MetailError):
-    """A name that is not among the choices; the message lists them and suggests the nearest."""
+    """A name that is not among the choices; the message lists them and suggests `meant`, or else the nearest."""
 
-    def __init__(self, kind: str, given: object, choices: Iterable[str]) -> None:
+    def __init__(self, kind: str, given: object, choices: Iterable[str], meant: str | None = None) -> None:
         names = list(choices)
-        near = get_close_matches(str(given).lower(), [name.lower() for name in names], n=1, cutoff=0.5)
+        near = get_close_matches(str(meant or given).lower(), [name.lower() for name in names], n=1, cutoff=0.5)
         hint = next((f" Did you mean {name!r}?" for name in names if near and name.lower() == near[0]), "")
         super().__init__(f"Unknown {kind} {given!r}.{hint} Choose from: {', '.join(names)}.")
 

@@ -124,8 +124,12 @@ def test_what_cannot_be_pooled(bcg_frame):
         m2.Peto().fit(TRIALS.set_axis(["v", "o_minus_e", "v"], axis=1))
     with pytest.raises(ModelError, match="Give a DataFrame of counts, or effects that carry them, not list"):
         m2.Peto().fit([1, 2])
-    with pytest.raises(UnknownChoice, match="Unknown measure of Peto 'OR'"):
-        m2.Peto(measure="OR")
+    for measure in ("OR", "or", "RR"):
+        with pytest.raises(UnknownChoice) as caught:
+            m2.Peto(measure=measure)
+        assert str(caught.value) == f"Unknown measure of Peto '{measure}'. Did you mean 'PETO'? Choose from: PETO, HR."
+    with pytest.raises(UnknownChoice, match=r"'HRR'\. Did you mean 'HR'\?"):
+        m2.Peto(measure="HRR")
     printed = m2.effect_sizes(pd.DataFrame({"hr": [0.5], "ci_lower": [0.3], "ci_upper": [0.9]}), "HR")
     with pytest.raises(EffectSizeError, match="PETO needs the columns events1 n1 events2 n2 or a b c d"):
         m2.Peto().fit(printed)

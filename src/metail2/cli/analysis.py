@@ -78,8 +78,6 @@ class Analysis:
             shared = {name: self.random_effects[name] for name in SHARED}
             own = {"model": self.counts["likelihood"], "coding": self.counts["coding"]}
             return MixedCounts(measure, **_given(own | shared), level=self.level)
-        if measure not in ("PETO", "HR"):
-            raise UnknownChoice("measure of --model peto", self.source.measure, ("PETO", "HR"))
         return Peto(self.level, measure)
 
     def _random_effects(self) -> RandomEffects | Subgroups:

@@ -50,7 +50,7 @@ class Peto:
     def __post_init__(self) -> None:
         check_level(self.level)
         if self.measure not in (None, *MEASURES_OF_PETO):
-            raise UnknownChoice("measure of Peto", self.measure, MEASURES_OF_PETO)
+            raise UnknownChoice("measure of Peto", self.measure, MEASURES_OF_PETO, _meant(self.measure))
 
     def fit(self, data: pd.DataFrame | EffectSizes) -> TableResult:
         """Pool the studies.
@@ -103,6 +103,12 @@ class Peto:
         if self.measure == "HR" and not printed:
             raise ModelError("A hazard ratio is pooled from the columns o_minus_e and v; give both.")
         return printed and (self.measure == "HR" or not counts)
+
+
+def _meant(measure: str) -> str | None:
+    """What another measure of two-by-two tables is asked for instead of: Peto's odds ratio."""
+    code, tables = str(measure).upper(), MEASURES["PETO"].family
+    return "PETO" if code in MEASURES and MEASURES[code].family == tables else None
 
 
 def _has(given: Iterable[object], names: tuple[str, ...]) -> bool:

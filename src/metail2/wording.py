@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from decimal import Decimal
 
 MINUS = "−"
 
@@ -102,6 +104,15 @@ def _small(value: float) -> str:
     return f"{value:.4f}" if value >= 0.0001 else f"{value:.1e}"
 
 
+def hundredths(level: float) -> str:
+    """Write a confidence level in hundredths, with all its digits.
+
+    >>> hundredths(0.95), hundredths(0.999999999)
+    ('95', '99.9999999')
+    """
+    return f"{(100 * Decimal(str(level))).normalize():f}"
+
+
 def percent(value: float, digits: int = 1) -> str:
     """Write a percentage with its sign, "36.0 %"."""
     return "not defined" if math.isnan(value) else f"{number(value, digits)} %"
@@ -113,8 +124,22 @@ def listed(items: list[str]) -> str:
 
 
 def some(items: list[str], most: int = 5) -> str:
-    """Join names as `listed` does, counting those beyond the first few: "a, b, c, d, e and 3 more"."""
-    return listed(items if len(items) <= most + 1 else [*items[:most], f"{len(items) - most} more"])
+    """Join names as `listed` does, counting those beyond the first few: "a, b, c, d, e and 3 more".
+
+    A name that would read as two is quoted.
+
+    >>> print(some(["Ann", "O'Neil, J", "Roe (a, b)"]))
+    Ann, "O'Neil, J" and Roe (a, b)
+    """
+    shown = [_as_one(name) for name in items]
+    return listed(shown if len(shown) <= most + 1 else [*shown[:most], f"{len(shown) - most} more"])
+
+
+def _as_one(name: str) -> str:
+    """Quote a name with a comma or "and" outside brackets, unless it is in quotes already."""
+    outside = re.sub(r"\([^()]*\)|\[[^][]*\]", "", name)
+    several = "," in outside or " and " in outside
+    return f'"{name}"' if several and name[0] not in "'\"" else name
 
 
 def sentence(text: str) -> str:

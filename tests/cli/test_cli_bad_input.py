@@ -156,7 +156,9 @@ WRONG_USE = {
     "one_minus_cube, one_minus_exp.",
     "--measure RR --model mh": "Unknown model 'mh'. Choose from: random_effects, mantel_haenszel, peto, mixed_counts, "
     "beta_binomial.",
-    "--measure RR --model peto": "Unknown measure of --model peto 'RR'. Did you mean 'HR'? Choose from: PETO, HR.",
+    "--measure OR --model peto": "Unknown measure of Peto 'OR'. Did you mean 'PETO'? Choose from: PETO, HR.",
+    "--measure RR --transform percent": "Unknown display transform of RR (pooled as log risk ratio) 'percent'. Did you "
+    "mean 'percent_change'? Choose from: identity, exp, percent_change, percent_reduction.",
     "--measure SMD --model mantel_haenszel": "Unknown Mantel–Haenszel measure 'SMD'. Choose from: OR, RR, RD, "
     "IRR, IRD.",
     "--measure RR --model mantel_haenszel --tau2 DL": "--tau2 has no meaning with --model mantel_haenszel; leave "

@@ -123,6 +123,10 @@ CASES = {
         {"more": 'transform = "exq"'}, None, ReportError,
         "Outcome 'response', analysis 'primary': Unknown display transform 'exq'. Did you mean 'exp'? Choose from: ",
     ),
+    "transform of another scale": (
+        {"more": 'transform = "logistic"'}, None, ReportError,
+        "Outcome 'response', analysis 'primary': Unknown display transform of RR (pooled as log risk ratio) 'logistic'",
+    ),
     "unknown estimator": (
         {"analysis": 'tau2 = "RELM"'}, None, ReportError,
         "at outcome.0.analyses.0: Unknown τ² estimator 'RELM'. Did you mean 'REML'?",

@@ -79,16 +79,16 @@ def _as_text(result: PooledResult, transform: str | None) -> str:
 
 
 def _on_scale(result: PooledResult, code: str) -> str:
-    from metail2.effects.transforms import TRANSFORMS
-    from metail2.wording import TEST_NAMES, number
+    from metail2.effects.displays import display_transform
+    from metail2.wording import TEST_NAMES, hundredths, number
 
-    scale = TRANSFORMS[code]
+    scale = display_transform(result.effects.definition, code)
 
     def shown(*values: float) -> str:
         return " to ".join(number(float(scale(value)), 3) + scale.unit for value in values)
 
     row, model = result.tidy().iloc[-1], result.glance().iloc[0]  # of subgroups, all studies together
-    level = f"{100 * model['level']:g} %"
+    level = f"{hundredths(model['level'])} %"
     lines = [
         f"  As {scale.label or 'pooled, not transformed'}:",
         f"  estimate {shown(row['estimate'])}, {level} interval {shown(row['ci_lower'], row['ci_upper'])}",

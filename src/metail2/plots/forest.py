@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from metail2.effects.displays import display_transform
 from metail2.effects.measures import MEASURES
 from metail2.errors import MetailError
 from metail2.plots.forest_axes import Canvas, Picture, Words, compose
 from metail2.plots.forest_scale import Scale
 from metail2.plots.forest_table import LAYOUTS, forest_rows, forest_table
-from metail2.plots.forest_words import Facts, display_transform, effect_name, notes
+from metail2.plots.forest_words import Facts, effect_name, notes
 from metail2.plots.quiet import own_style
 from metail2.results import Result
 
@@ -68,7 +69,7 @@ def forest(
     Raises
     ------
     UnknownChoice
-        For a layout, transform or measure that is not registered.
+        For a layout, transform or measure that is not registered, or a transform of another scale than the measure's.
     MetailError
         If this is no result, if there are no studies, if `common` has another measure or number of studies, or if
         `favours` is given for a
@@ -114,7 +115,7 @@ def _compose(
     unit: str,
 ) -> Picture:
     measure = MEASURES[str(facts.model["measure"])]
-    scale = Scale(display_transform(measure.code, override))
+    scale = Scale(display_transform(measure, override))
     table = forest_table(forest_rows(facts, other), facts, scale.transform, arms, layout)
     name = effect_name(measure, scale.transform)
     sides = favours and (f"← {favours[0]}", f"{favours[1]} →")

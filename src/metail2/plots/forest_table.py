@@ -15,7 +15,7 @@ from metail2.effects.measures import MEASURES
 from metail2.effects.transforms import Transform
 from metail2.plots.forest_words import Facts, effect_header, group_heterogeneity, model_label
 from metail2.registry import Registry
-from metail2.wording import MINUS, number
+from metail2.wording import MINUS, hundredths, number
 
 NBSP = "\u00a0"
 SUMMARIES = ("random", "common")
@@ -180,7 +180,7 @@ def forest_rows(facts: Facts, common: Facts | None) -> list[Row]:
         if each is not None and each.pooled is not None:
             rows.append(_summary_row(each))
     if facts.has_prediction:
-        label = f"{100 * float(facts.model['level']):g}% prediction interval"
+        label = f"{hundredths(facts.model['level'])}% prediction interval"
         rows.append(Row("prediction", label, math.nan, *facts.prediction))
     return rows
 

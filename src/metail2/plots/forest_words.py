@@ -9,9 +9,19 @@ from typing import Any
 import pandas as pd
 
 from metail2.effects.measures import MEASURES, Measure
-from metail2.effects.transforms import TRANSFORMS, Transform
+from metail2.effects.transforms import Transform
 from metail2.results import STATUS, STUDY_STATES, Grouped, Result
-from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, listed, number, p_value, percent, sentence, some
+from metail2.wording import (
+    PREDICTION_NAMES,
+    TAU2_NAMES,
+    TEST_NAMES,
+    hundredths,
+    number,
+    p_value,
+    percent,
+    sentence,
+    some,
+)
 
 COMMON = ("CE", "MH", "PETO")
 """Methods that assume one true effect: they have no τ²."""
@@ -53,7 +63,7 @@ class Facts:
     @property
     def interval(self) -> str:
         """The interval's name, "95% CI"."""
-        return f"{100 * float(self.model['level']):g}% CI"
+        return f"{hundredths(self.model['level'])}% CI"
 
     @property
     def prediction(self) -> tuple[float, float]:
@@ -69,11 +79,6 @@ class Facts:
 def _location(table: pd.DataFrame) -> pd.DataFrame:
     """Leave out the coefficients of a between-study variance."""
     return table[[not str(term).startswith("scale:") for term in table["term"]]]
-
-
-def display_transform(code: str, override: str | None) -> Transform:
-    """Choose the transform that readers see: `override`, else the measure's own."""
-    return TRANSFORMS[override] if override else MEASURES[code].transform
 
 
 def effect_name(measure: Measure, transform: Transform) -> str:
@@ -192,5 +197,5 @@ def _left_out(studies: pd.DataFrame) -> list[str]:
     for state, meaning in STUDY_STATES.items():
         names = [str(name) for name in studies.loc[studies["state"] == state, "study"]]
         if names and state != "used":
-            lines.append(f"Not in the model: {listed(names)} ({meaning}).")
+            lines.append(f"Not in the model: {some(names, len(names))} ({meaning}).")
     return lines

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metail2.effects.displays import display_transform
 from metail2.effects.measures import MEASURES, Measure
 from metail2.effects.transforms import TRANSFORMS, Transform
 from metail2.wording import estimate_interval, number
@@ -26,9 +27,9 @@ class Display:
 
     @classmethod
     def of(cls, measure: str, transform: str | None = None) -> Display:
-        """Show `measure` by its own transform, or by another."""
+        """Show `measure` by its own transform, or by another that begins at its pooled scale."""
         chosen = MEASURES[measure]
-        return cls(chosen, TRANSFORMS[transform] if transform else chosen.transform)
+        return cls(chosen, display_transform(chosen, transform))
 
     @property
     def name(self) -> str:

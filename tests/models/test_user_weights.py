@@ -70,12 +70,20 @@ def test_only_the_ratio_of_weights_matters(bcg):
     np.testing.assert_allclose(one.studies()["weight"], 100 * WEIGHTS / WEIGHTS.sum())
 
 
-@pytest.mark.parametrize("bad", [0, -1, np.nan, np.inf, "heavy"])
-def test_a_weight_that_is_no_positive_number_is_named(bcg, bad):
+@pytest.mark.parametrize(
+    ("bad", "shown"), [(0, "0.0"), (-1, "-1.0"), (np.nan, "nan"), (np.inf, "inf"), ("heavy", "'heavy'")]
+)
+def test_a_weight_that_is_no_positive_number_is_named(bcg, bad, shown):
     column = list(WEIGHTS)
     column[3] = bad
-    with pytest.raises(ModelError, match=rf"^{bcg.study[3]}: the weight in 'weights' is .*; give a number above 0\.$"):
+    with pytest.raises(ModelError) as caught:
         m2.pool(bcg, weights=column)
+    assert str(caught.value) == f"{bcg.study[3]}: the weight in 'weights' is {shown}; give a number above 0."
+
+
+def test_a_weight_that_is_a_whole_number_is_printed_as_one(bcg):
+    with pytest.raises(ModelError, match=r"the weight in 'weights' is 0; give a number above 0\.$"):
+        m2.pool(bcg, weights=np.array([0] + [2] * 12))
 
 
 def test_weights_that_are_not_there(bcg):

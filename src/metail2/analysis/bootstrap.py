@@ -17,7 +17,7 @@ from metail2.kernels.bootstrap import LIMITS, drawn_cases, figures, of_cases, si
 from metail2.kernels.fitted import Fitted
 from metail2.models.checks import check_count, check_seed
 from metail2.models.random_effects_result import RandomEffectsResult
-from metail2.wording import listed
+from metail2.wording import hundredths, listed
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,8 @@ class Bootstrap:
         lost = f" ({self.degenerate} more could not be fitted)" if self.degenerate else ""
         kind = f"{self.kind} bootstrap of {self.result.k} studies".capitalize()
         table = self.interval().drop(columns="note").to_string(index=False)
-        return f"{kind}, {len(self.draws):,} replicates{lost}; {100 * self.result.spec.level:g} % percentiles\n{table}"
+        level = hundredths(self.result.spec.level)
+        return f"{kind}, {len(self.draws):,} replicates{lost}; {level} % percentiles\n{table}"
 
     def interval(self, level: float | None = None, method: str = "percentile") -> pd.DataFrame:
         """Return what the replicates say of each quantity.

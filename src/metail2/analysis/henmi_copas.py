@@ -9,7 +9,7 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import ModelError
 from metail2.kernels.henmi_copas import henmi_copas_fit
 from metail2.models.random_effects_result import RandomEffectsResult
-from metail2.wording import interval, number
+from metail2.wording import hundredths, interval, number
 
 WEIGHTS = "the estimate is the common-effect mean, in which small studies weigh less than in a random-effects mean"
 NO_SPREAD = "; τ² is estimated as 0, so the standard error is that of a common effect"
@@ -57,7 +57,7 @@ class HenmiCopas:
         estimate, lower, upper = map(float, measure.transform([self.estimate, self.ci_lower, self.ci_upper]))
         unit = measure.transform.unit
         return (
-            f"Henmi–Copas: {measure.name} {number(estimate, 3)}{unit}, {100 * self.level:g} % interval "
+            f"Henmi–Copas: {measure.name} {number(estimate, 3)}{unit}, {hundredths(self.level)} % interval "
             f"{interval(lower, upper, 3)}{unit}  [τ² = {number(self.tau2, 4) if self.tau2 else 0}, DerSimonian–Laird; "
             f"{number(self.quantile, 3)} standard errors]\n  Note: {self.note}"
         )

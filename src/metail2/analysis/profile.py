@@ -23,7 +23,7 @@ from metail2.kernels.tau2 import Tau2Estimate, unmeasured
 from metail2.kernels.wls import weighted_fit
 from metail2.models.checks import check_count
 from metail2.models.random_effects_result import RandomEffectsResult
-from metail2.wording import listed, number, percent
+from metail2.wording import hundredths, listed, number, percent
 
 Floats = NDArray[np.float64]
 
@@ -281,7 +281,7 @@ def _sentence(problem: _Problem, flag: str, share: float) -> str:
     likelihood = f"{'ordinary' if problem.profile is profile_ml else 'restricted'} likelihood"
     pieces = listed([f"{_number(low)} to {_number(high)}" for low, high in found.pieces.tolist()])
     text = f"The {likelihood} is highest at τ² = {_number(found.maxima[best])}"
-    text += f" ({100 * problem.level:g} % set: {pieces})"
+    text += f" ({hundredths(problem.level)} % set: {pieces})"
     if flag == "spike":
         smallest = labels(problem.result)[int(np.argmin(problem.fitted.vi))]
         text += (

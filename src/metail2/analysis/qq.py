@@ -16,6 +16,7 @@ from metail2.kernels.fitted import fit_random_effects
 from metail2.kernels.influence import residuals_and_errors
 from metail2.models.checks import check_count, check_seed
 from metail2.models.random_effects_result import RandomEffectsResult
+from metail2.wording import hundredths
 
 Floats = NDArray[np.float64]
 
@@ -69,7 +70,7 @@ def qq_envelope(
     level, replicates = chosen_level(result, level), check_count(replicates, "replicates", 1)
     rng = np.random.default_rng(check_seed(seed))
     if replicates < (needed := math.ceil(round(2 / (1 - level), 6))):
-        raise ModelError(f"An envelope of {100 * level:g} % needs at least {needed} replicates, not {replicates}.")
+        raise ModelError(f"An envelope of {hundredths(level)} % needs at least {needed} replicates, not {replicates}.")
     raw, raw_se = residuals_and_errors(result.fitted)
     kept = np.flatnonzero(raw_se > 0)
     if not kept.size:

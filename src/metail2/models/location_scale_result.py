@@ -19,7 +19,7 @@ from metail2.models.corrections import correction_notes
 from metail2.models.design import Design
 from metail2.models.summary import summary_text
 from metail2.results import GLANCE_COLUMNS, STATUS
-from metail2.wording import interval, listed, number, some
+from metail2.wording import hundredths, interval, listed, number, some
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
@@ -121,7 +121,7 @@ class LocationScaleResult(PooledResult):
         """Write the single pooled effect on the scale readers think in, which tables of coefficients do not show."""
         measure = self.effects.definition
         estimate, lower, upper = measure.transform([self.estimate, self.ci_lower, self.ci_upper]).tolist()
-        unit, level = measure.transform.unit, f"{100 * self.spec.level:g} %"
+        unit, level = measure.transform.unit, f"{hundredths(self.spec.level)} %"
         limits = interval(lower, upper, 3)
         return f"  Pooled {measure.name} {number(estimate, 3)}{unit}, {level} interval {limits}{unit}."
 

@@ -121,7 +121,8 @@ class RandomEffects:
         if wrong.any():
             i = int(np.argmax(wrong))
             raise ModelError(
-                f"{effects.study[used[i]]}: the weight in {self.weights!r} is {given.iloc[i]!r}; give a number above 0."
+                f"{effects.study[used[i]]}: the weight in {self.weights!r} is {given.tolist()[i]!r}; give a number "
+                "above 0."
             )
         return weights
 

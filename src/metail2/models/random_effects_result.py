@@ -29,7 +29,7 @@ from metail2.models.design import Design
 from metail2.models.doubts import cautions, check_kenward_roger, doubts
 from metail2.models.summary import joint_text
 from metail2.results import GLANCE_COLUMNS, STATUS, HeterogeneityInterval
-from metail2.wording import number
+from metail2.wording import hundredths, number
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
@@ -440,7 +440,7 @@ class RandomEffectsResult(PooledResult):
         if self.tau2 == 0 and self.spec.tau2 != "CE" and not self._no_prediction():
             found = self.tau2_interval(self.spec.level)
             agrees = (
-                f"τ² up to {number(found.upper, 3)} agrees with the data ({100 * self.spec.level:g} % Q-profile)"
+                f"τ² up to {number(found.upper, 3)} agrees with the data ({hundredths(self.spec.level)} % Q-profile)"
                 if found.upper
                 else "the studies agree so closely that no τ² is compatible with them"
             )

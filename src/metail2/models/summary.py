@@ -8,7 +8,7 @@ from typing import Any
 from metail2.effects.measures import MEASURES, Measure
 from metail2.kernels.inference import JointTest
 from metail2.results import Pooled
-from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, interval, number, p_value, percent
+from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, hundredths, interval, number, p_value, percent
 
 Row = dict[Any, Any]
 
@@ -41,7 +41,7 @@ def estimate_text(measure: Measure, estimate: float, lower: float, upper: float)
 
 
 def _level(glance: Row) -> str:
-    return f"{100 * glance['level']:g} %"
+    return f"{hundredths(glance['level'])} %"
 
 
 def model_line(glance: Row, measure: Measure) -> str:

@@ -4,7 +4,7 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from metail2.kernels.likelihood import maximise, profile_ml, profile_reml
+from metail2.kernels.likelihood import local_maxima, maximise, profile_ml, profile_reml
 from metail2.kernels.one_mean import one_mean
 from metail2.kernels.one_search import highest
 from metail2.kernels.tau2 import TAU2
@@ -106,3 +106,27 @@ def test_one_problem_and_a_row_of_many_agree(code):
         np.testing.assert_allclose(one.value, many.value[i], rtol=0, atol=1e-12 * max(v[i].min(), many.value[i]))
         np.testing.assert_allclose(one.se, many.se[i], rtol=1e-11)
         assert one.maxima == many.maxima[i]
+
+
+@pytest.mark.parametrize(
+    ("restricted", "y", "v", "near"),
+    [
+        (False, [-0.02787, 0.0614, 0.001697, -0.09689], [0.0002376, 0.01754, 3.026e-06, 0.002424], 1.03e-4),
+        (True, [-0.3107, -0.7349, -0.2541, 0.04036, 0.01044], [0.04136, 0.1776, 0.04096, 0.007428, 0.0002298], 6.92e-3),
+        (False, [-0.1427, -0.01266, -0.7901], [0.004195, 0.0002224, 0.1354], 1.502e-3),
+        (True, [-0.1586, 0.03004, -0.0004412], [0.006156, 0.002217, 0.0001577], 1.601e-3),
+    ],
+)
+def test_a_maximum_between_two_points_of_the_grid_is_found(restricted, y, v, near):
+    """The score is negative at both points, and positive for a moment between them."""
+    y, v = np.array(y), np.array(v)
+    x = np.ones((len(y), 1))
+    found = highest(one_mean(y, v, restricted=restricted))
+    assert (found.maxima, maximise(GENERAL[restricted], y, v, x).maxima) == (2, 2)
+    together = maximise(GENERAL[restricted], np.stack([y, y[::-1]]), np.stack([v, v[::-1]]), x)
+    assert together.maxima.tolist() == [2, 2]
+    places = local_maxima(GENERAL[restricted], y[None], v[None], x).tau2
+    assert places.max() == pytest.approx(near, rel=2e-3)
+    dense = np.geomspace(near / 2, 2 * near, 20_001)
+    excess = np.array(one_mean(y, v, restricted=restricted).excess(dense))
+    assert ((excess[:-1] > 0) & (excess[1:] <= 0)).sum() == 1

@@ -3,13 +3,14 @@
 Likelihoods of random-effects models can have several maxima when the variances differ by orders of magnitude. The
 score is therefore scanned from 0 to a value beyond which it is provably negative, on a grid that is linear below the
 smallest variance and logarithmic above it; each change of sign from + to − is polished by a safeguarded Newton method,
-and the highest maximum is taken. At τ² = 0 the sign of the score decides.
+and the highest maximum is taken. At τ² = 0 the sign of the score decides. Where the score turns back just before it
+would change its sign, it may have done so twice between two points: there the grid is finer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,10 @@ Floats = NDArray[np.float64]
 
 GRID_STEP = 0.5
 """Spacing of the grid in log(1 + τ²/min v)."""
+FLAT = 0.05
+"""Excess at a turning point of the scan above which there is nothing between its neighbours."""
+FINER = 16
+"""Parts into which the cells beside a lower one are divided."""
 BLOCK = 2_000_000
 """Largest number of elements in one array, which bounds the memory."""
 SCAN_BLOCK = 32_768
@@ -122,13 +127,16 @@ def local_maxima(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> LocalMa
     fit = fitter(x, 1 / vi)
     grid = _grid(fit, yi, vi, yi.shape[-1] - x.shape[-1])
     excess = _scan(profile, fit, yi, vi, grid)
-    positive = excess > 0
-    falls = positive[:-1] & ~positive[1:]
-    lane, point = np.nonzero(falls.T)
-    start = _Bracket(grid[point, lane], grid[point + 1, lane], excess[point, lane], excess[point + 1, lane])
+    lane, start = _falls(grid, excess)
+    turn, turned = np.nonzero(turns(excess))
+    if turn.size:
+        finer = np.linspace(grid[np.maximum(turn - 1, 0), turned], grid[turn + 1, turned], 2 * FINER + 1)
+        own = fit if x.ndim == 2 else fitter(x[turned], 1 / vi[turned])
+        hidden, between = _falls(finer, _scan(profile, own, yi[turned], vi[turned], finer))
+        lane, start = np.concatenate([lane, turned[hidden]]), _joined(start, between)
     own = fit if x.ndim == 2 else fitter(x[lane], 1 / vi[lane])
     root, steps = _polish(profile, own, yi[lane], vi[lane], start)
-    at_zero = np.nonzero(~positive[0])[0]
+    at_zero = np.nonzero(~(excess[0] > 0))[0]
     if at_zero.size:
         lane, root = np.concatenate([at_zero, lane]), np.concatenate([np.zeros(at_zero.size), root])
     return LocalMaxima(lane, root, steps)
@@ -182,6 +190,33 @@ class _Bracket:
     high: Floats
     excess_low: Floats
     excess_high: Floats
+
+
+def turns(excess: Floats) -> NDArray[np.bool_]:
+    """Where a scan, shape (points, ...), turns towards or away from 0 so near to it that it may cross 0 twice there.
+
+    The first point counts as a turn where its only neighbour is farther from 0; the last one, where every score is
+    negative by construction, does not. Neighbours of a turn have its sign.
+    """
+    distance, positive = np.abs(excess), excess > 0
+    farther = (distance[1:] >= distance[:-1]) & (positive[1:] == positive[:-1])
+    nearer = (distance[1:] <= distance[:-1]) & (positive[1:] == positive[:-1])
+    found = np.zeros(excess.shape, dtype=bool)
+    found[:-1] = farther & (distance[:-1] < FLAT)
+    found[1:-1] &= nearer[:-1]
+    return found
+
+
+def _falls(grid: Floats, excess: Floats) -> tuple[NDArray[np.int64], _Bracket]:
+    """Return where the score falls through 0 between neighbouring points, and in which lanes."""
+    positive = excess > 0
+    lane, point = np.nonzero((positive[:-1] & ~positive[1:]).T)
+    return lane, _Bracket(grid[point, lane], grid[point + 1, lane], excess[point, lane], excess[point + 1, lane])
+
+
+def _joined(first: _Bracket, second: _Bracket) -> _Bracket:
+    parts = zip(astuple(first), astuple(second), strict=True)
+    return _Bracket(*(np.concatenate(pair) for pair in parts))
 
 
 def _grid(fit: Fitter, y: Floats, v: Floats, df: int) -> Floats:

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from metail2.kernels.likelihood import GRID_STEP, MAX_STEPS, STEP, Maximum
+from metail2.kernels.likelihood import FINER, FLAT, GRID_STEP, MAX_STEPS, STEP, Maximum, turns
 
 Floats = NDArray[np.float64]
 
@@ -88,8 +88,7 @@ def weighted_sums(vi: Floats, tau2: Floats, rows: Floats) -> tuple[Floats, Float
 
 def highest(likelihood: Likelihood) -> Maximum:
     """Find the global maximum over τ² ≥ 0."""
-    grid = _grid(likelihood)
-    excess, tau2 = likelihood.excess(grid), grid.tolist()
+    excess, tau2 = _scan(likelihood)
     found, most = [0.0] if excess[0] <= 0 else [], 0
     for i in range(len(tau2) - 1):
         if excess[i] > 0 >= excess[i + 1]:
@@ -98,6 +97,19 @@ def highest(likelihood: Likelihood) -> Maximum:
             most = max(most, scans)
     best = found[0] if len(found) == 1 else max(found, key=likelihood.height)
     return Maximum(np.asarray(best), most, np.asarray(len(found)))
+
+
+def _scan(likelihood: Likelihood) -> tuple[list[float], list[float]]:
+    """The excess at each τ² of the grid, which is finer around turns; see `likelihood.turns`."""
+    grid = _grid(likelihood)
+    excess = likelihood.excess(grid)
+    if min(map(abs, excess)) < FLAT:
+        places = np.flatnonzero(turns(np.array(excess))).tolist()
+        if places:
+            finer = [np.linspace(grid[max(i - 1, 0)], grid[i + 1], 2 * FINER + 1) for i in places]
+            grid = np.unique(np.concatenate([grid, *finer]))
+            excess = likelihood.excess(grid)
+    return excess, grid.tolist()
 
 
 def _grid(likelihood: Likelihood) -> Floats:

@@ -111,10 +111,10 @@ def test_one_problem_and_a_row_of_many_agree(code):
 @pytest.mark.parametrize(
     ("restricted", "y", "v", "near"),
     [
-        (False, [-0.02787, 0.0614, 0.001697, -0.09689], [0.0002376, 0.01754, 3.026e-06, 0.002424], 1.03e-4),
-        (True, [-0.3107, -0.7349, -0.2541, 0.04036, 0.01044], [0.04136, 0.1776, 0.04096, 0.007428, 0.0002298], 6.92e-3),
-        (False, [-0.1427, -0.01266, -0.7901], [0.004195, 0.0002224, 0.1354], 1.502e-3),
-        (True, [-0.1586, 0.03004, -0.0004412], [0.006156, 0.002217, 0.0001577], 1.601e-3),
+        (False, [-0.02787, 0.0614, 0.001697, -0.09689], [0.0002376, 0.01754, 3.026e-06, 0.002424], 1.0355e-4),
+        (True, [-0.3107, -0.7349, -0.2541, 0.04036, 0.01044], [0.04136, 0.1776, 0.04096, 0.007428, 0.0002298], 6.955e-3),
+        (False, [-0.1427, -0.01266, -0.7901], [0.004195, 0.0002224, 0.1354], 1.530e-3),
+        (True, [-0.1586, 0.03004, -0.0004412], [0.006156, 0.002217, 0.0001577], 1.628e-3),
     ],
 )
 def test_a_maximum_between_two_points_of_the_grid_is_found(restricted, y, v, near):
@@ -126,7 +126,7 @@ def test_a_maximum_between_two_points_of_the_grid_is_found(restricted, y, v, nea
     together = maximise(GENERAL[restricted], np.stack([y, y[::-1]]), np.stack([v, v[::-1]]), x)
     assert together.maxima.tolist() == [2, 2]
     places = local_maxima(GENERAL[restricted], y[None], v[None], x).tau2
-    assert places.max() == pytest.approx(near, rel=2e-3)
     dense = np.geomspace(near / 2, 2 * near, 20_001)
     excess = np.array(one_mean(y, v, restricted=restricted).excess(dense))
-    assert ((excess[:-1] > 0) & (excess[1:] <= 0)).sum() == 1
+    (fall,) = np.flatnonzero((excess[:-1] > 0) & (excess[1:] <= 0))
+    assert dense[fall] <= places.max() <= dense[fall + 1]

@@ -6,7 +6,8 @@ import ast
 import keyword
 import re
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import MetailWarning, ModelError
 from metail2.kernels.wls import reciprocal_condition
+from metail2.models.moderators import Moderator, new_table, refuse_twins, remembered
 from metail2.wording import listed, some
 
 Floats = NDArray[np.float64]
@@ -42,6 +44,21 @@ _SUM = re.compile(rf" *(?:([01]) *\+ *)?({_NAME}(?: *\+ *{_NAME})*) *")
 """A sum of names, the commonest formula; 0 or 1 may stand first."""
 
 
+_QUOTED = re.compile(r"""('[^']*'|"[^"]*")|`([^`]*)`""")
+"""A text, or the name of a column in backticks."""
+_PLAIN = Moderator()
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Names in a formula: columns, those that stand in a C(), those that are computed with, and functions."""
+
+    used: list[str] = field(default_factory=list)
+    levels: set[str] = field(default_factory=set)
+    computed: set[str] = field(default_factory=set)
+    called: set[str] = field(default_factory=set)
+
+
 @dataclass(frozen=True)
 class Design:
     """A design matrix and how it was encoded.
@@ -58,8 +75,8 @@ class Design:
         None for the intercept alone, and for a sum of plain columns.
     columns : str, or None
         The formula, where it is a sum of plain columns: their encoding remembers nothing of the data.
-    used : tuple of str
-        Columns of the data that the formula names.
+    moderators : mapping of str to Moderator
+        What the columns that the formula names hold in the fit.
     """
 
     x: Floats
@@ -67,7 +84,7 @@ class Design:
     complete: NDArray[np.bool_]
     spec: Any = None
     columns: str | None = None
-    used: tuple[str, ...] = ()
+    moderators: Mapping[str, Moderator] = field(default_factory=dict)
 
     @cached_property
     def encoding(self) -> Any:
@@ -84,23 +101,30 @@ class Design:
         """Whether one column is the intercept."""
         return "intercept" in self.terms
 
-    def encode(self, new: pd.DataFrame) -> Floats:
-        """Design rows for `new`, encoded as the fit was; shape (rows, p)."""
+    def encode(self, new: pd.DataFrame | Mapping[str, Any]) -> Floats:
+        """Design rows for `new`, encoded as the fit was; shape (rows, p).
+
+        Parameters
+        ----------
+        new : DataFrame or mapping
+            Every column that the formula names, holding the kind of values that it holds in the fit: for a factor its
+            levels. Columns by name will do, and single values make one row.
+
+        Raises
+        ------
+        ModelError
+            If a column or a value is missing, a value is of another kind or a level that the fit has not, or the
+            formula has no finite value in a row.
+        """
+        table = new_table(new)
         if self.encoding is None:
-            return np.ones((len(new), 1))
-        used = sorted(self.used)
-        missing = [name for name in used if name not in new.columns]
-        if missing:
-            columns, need = ("column", "it") if len(missing) == 1 else ("columns", "them")
-            raise ModelError(f"The new data lack the {columns} {listed(missing)}; the formula needs {need}.")
-        if (empty := new[used].isna()).to_numpy().any():
-            row, column = np.argwhere(empty.to_numpy())[0]
-            raise ModelError(f"The new data lack {used[column]!r} in row {row + 1}; fill it in or leave the row out.")
+            return np.ones((len(table), 1))
+        data = self._new_values(table)
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # formulaic only warns of a category that the fit has not seen
                 warnings.simplefilter("ignore", RuntimeWarning)  # a value that is not finite is refused below
-                x = self.encoding.get_model_matrix(_readable(new, used), context=_context(), na_action="ignore")
+                x = self.encoding.get_model_matrix(data, context=_context(), na_action="ignore")
         except Exception as error:  # whatever formulaic and the functions of the formula raise
             raise ModelError(f"The new data cannot be encoded as the fit was: {_first_line(error)}") from error
         rows = np.asarray(x, dtype=float)
@@ -108,6 +132,19 @@ class Design:
         if wrong.any():
             raise ModelError(f"The formula has no finite value in row {int(np.argmax(wrong)) + 1} of the new data.")
         return rows
+
+    def _new_values(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The columns that the formula names, or raise unless they hold what they hold in the fit."""
+        used = sorted(self.moderators)
+        refuse_twins(table.columns, used, "The new data")
+        if missing := [name for name in used if name not in table.columns]:
+            columns, need = ("column", "it") if len(missing) == 1 else ("columns", "them")
+            raise ModelError(f"The new data lack the {columns} {listed(missing)}; the formula needs {need}.")
+        if (empty := table[used].isna().to_numpy()).any():
+            row, column = np.argwhere(empty)[0]
+            raise ModelError(f"The new data lack {used[column]!r} in row {row + 1}; fill it in or leave the row out.")
+        values = {name: self.moderators[name].values(name, table[name]) for name in used}
+        return pd.DataFrame(values, index=table.index)
 
 
 @lru_cache(maxsize=64)
@@ -138,10 +175,12 @@ def formula_design(formula: str, effects: EffectSizes, rows: NDArray[np.int64]) 
         _warn_incomplete(design.complete, effects, rows)
     else:
         data = effects.moderators.iloc[rows]
-        parsed, used = _parsed(formula, data)
-        complete = np.asarray(data[used].notna().all(axis=1), dtype=bool) if used else np.ones(len(data), dtype=bool)
+        parsed, names = _parsed(formula, data)
+        refuse_twins(data.columns, names.used, "The moderators")
+        complete = np.asarray(data[names.used].notna().all(axis=1), dtype=bool)
         _warn_incomplete(complete, effects, rows)
-        design = _encoded(formula, parsed, data, complete, used)
+        study = [effects.study[i] for i in rows[complete]]
+        design = _encoded(formula, parsed, data.loc[complete, names.used], study, names, complete)
     _refuse_not_finite(formula, design, effects, rows)
     return design
 
@@ -165,7 +204,7 @@ def _sum_of_columns(formula: str, effects: EffectSizes, rows: NDArray[np.int64])
     complete = ~np.logical_or.reduce(np.isnan(x), 0)
     if not np.logical_and.reduce(complete):
         x = x[:, complete]
-    return Design(x.T, terms, complete, columns=formula, used=names) if x.size else None
+    return Design(x.T, terms, complete, columns=formula, moderators=dict.fromkeys(names, _PLAIN)) if x.size else None
 
 
 @lru_cache
@@ -180,8 +219,8 @@ def _plain_sum(formula: str) -> tuple[tuple[str, ...], bool] | None:
     return names, found[1] != "0"
 
 
-def _parsed(formula: str, data: pd.DataFrame) -> tuple[Any, list[str]]:
-    """Read a formula and return it with the columns it names, or refuse it."""
+def _parsed(formula: str, data: pd.DataFrame) -> tuple[Any, _Names]:
+    """Read a formula and return it with the names in it, or refuse it."""
     from formulaic import Formula
 
     if "~" in formula:
@@ -193,18 +232,20 @@ def _parsed(formula: str, data: pd.DataFrame) -> tuple[Any, list[str]]:
         factors = [factor for term in parsed for factor in term.factors]
     except Exception as error:  # formulaic's parser, and formulas of several parts, raise many kinds
         raise ModelError(f"The formula {formula!r} cannot be read: {_first_line(error)}") from error
-    used = _check_factors(formula, factors, data)
+    names = _check_factors(formula, factors, data)
     _refuse_no_products(formula)
-    if taken := [name for name in used if name.lower() == "intercept"]:
+    if taken := [name for name in names.used if name.lower() == "intercept"]:
         raise ModelError(f"The formula {formula!r} names a column {taken[0]!r}, as the constant is called; rename it.")
-    return parsed, used
+    if both := [name for name in names.used if name in names.called]:
+        raise ModelError(f"In the formula {formula!r}, {both[0]!r} is a column and a function; rename the column.")
+    return parsed, names
 
 
 def _refuse_no_products(formula: str) -> None:
     """Refuse ``x**2``, ``x*x``, ``1/x`` and ``x:2``: in a formula these signs join terms, and x alone would be left."""
-    calls = re.compile(r"\{[^}]*\}|\w+\((?:[^()]|\([^()]*\))*\)")
+    calls = re.compile(r"`[^`]*`|\{[^}]*\}|\w+\((?:[^()]|\([^()]*\))*\)")
     seen: dict[str, str] = {}
-    outside = calls.sub(lambda call: seen.setdefault(call[0].replace(" ", ""), f"call_{len(seen)}"), formula)
+    outside = calls.sub(lambda call: seen.setdefault(_tight(call[0]), f"call_{len(seen)}"), formula)
     if found := re.search(rf"(?<![\w.])({_NAME})\s*(?:\*\*|\^)\s*(\d+)", outside):
         name = _original(found[1], seen)
         raise ModelError(
@@ -222,29 +263,46 @@ def _refuse_no_products(formula: str) -> None:
             )
 
 
+def _tight(call: str) -> str:
+    return call if "`" in call else call.replace(" ", "")
+
+
 def _original(token: str, seen: dict[str, str]) -> str:
     return next((text for text, stands_for in seen.items() if stands_for == token), token)
 
 
-def _readable(data: pd.DataFrame, used: list[str]) -> pd.DataFrame:
-    """The data with text of pandas' own string types as plain objects, which formulaic takes for categories."""
-    text = [name for name in used if isinstance(getattr(data[name], "dtype", None), pd.StringDtype)]
-    return data.astype(dict.fromkeys(text, object)) if text else data
-
-
-def _encoded(formula: str, parsed: Any, data: pd.DataFrame, complete: NDArray[np.bool_], used: list[str]) -> Design:
-    """Let formulaic encode the complete rows."""
+def _encoded(
+    formula: str, parsed: Any, data: pd.DataFrame, study: list[str], names: _Names, complete: NDArray[np.bool_]
+) -> Design:
+    """Let formulaic encode the complete rows; it sees only the columns named, as others could hide its functions."""
     from formulaic import model_matrix
+    from formulaic.errors import DataMismatchWarning
 
+    found = {name: remembered(name, data[name], study, name in names.levels) for name in names.used}
+    moderators = {name: moderator for name, (moderator, _) in found.items()}
+    _refuse_factors_computed_with(formula, moderators, names.computed)
+    values = pd.DataFrame({name: column for name, (_, column) in found.items()}, index=data.index)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # a value that is not finite is refused by study
-            matrix = model_matrix(parsed, _readable(data.loc[complete], used), context=_context(), na_action="ignore")
+            warnings.simplefilter("error", DataMismatchWarning)
+            matrix = model_matrix(parsed, values, context=_context(), na_action="ignore")
+    except DataMismatchWarning:
+        raise ModelError(f"In the formula {formula!r}, 'levels=' lacks a level that studies have; list all.") from None
     except Exception as error:  # whatever formulaic and the functions of the formula raise
         raise ModelError(f"The formula {formula!r} cannot be applied: {_first_line(error)}") from error
     _refuse_constant_terms(formula, matrix.model_spec)
     terms = tuple("intercept" if name == "Intercept" else str(name) for name in matrix.columns)
-    return Design(np.asarray(matrix, dtype=float), terms, complete, matrix.model_spec, used=tuple(used))
+    return Design(np.asarray(matrix, dtype=float), terms, complete, matrix.model_spec, moderators=moderators)
+
+
+def _refuse_factors_computed_with(formula: str, moderators: Mapping[str, Moderator], computed: set[str]) -> None:
+    for name, moderator in moderators.items():
+        if moderator.is_factor and name in computed:
+            raise ModelError(
+                f"The formula {formula!r} computes with {name!r}, but that is a factor ({moderator.kind}); give "
+                "numbers, or let it stand alone or in C()."
+            )
 
 
 def _refuse_constant_terms(formula: str, spec: Any) -> None:
@@ -275,50 +333,87 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _check_factors(formula: str, factors: list[Any], data: pd.DataFrame) -> list[str]:
-    """Refuse whatever is not a column, a number, an operator or a listed function; return the columns named."""
-    used: list[str] = []
+def _check_factors(formula: str, factors: list[Any], data: pd.DataFrame) -> _Names:
+    """Refuse whatever is not a column, a number, an operator or a listed function; return the names."""
+    found = _Names()
     for factor in factors:
         looked_up = factor.eval_method.name == "LOOKUP"  # a column by its name, which is never run as code
         if factor.expr == "1":
             continue
-        used += [factor.expr] if looked_up and factor.expr in data.columns else _names_in(formula, factor.expr, data)
-    return list(dict.fromkeys(used))
+        if looked_up and factor.expr in data.columns:
+            found.used.append(factor.expr)
+        else:
+            _add_names(found, formula, factor.expr, data)
+    found.used[:] = dict.fromkeys(found.used)
+    return found
 
 
-def _names_in(formula: str, factor: str, data: pd.DataFrame) -> list[str]:
+def _add_names(found: _Names, formula: str, factor: str, data: pd.DataFrame) -> None:
+    code, quoted = _without_quotes(factor)
     try:
-        tree = ast.parse(factor, mode="eval")
+        tree = ast.parse(code, mode="eval")
     except SyntaxError:
         raise ModelError(f"The formula {formula!r} cannot be read at {factor!r}.") from None
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    used = []
+    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    bare, in_c = _arguments_of_c(tree)
     for node in ast.walk(tree):
-        if not isinstance(node, _HARMLESS):
-            raise ModelError(
-                f"The formula {formula!r} holds {factor!r}; a formula may hold columns, numbers, operators and "
-                f"{listed(list(FUNCTIONS))} only."
-            )
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not _is_small(node.right):
-            raise ModelError(f"The formula {formula!r} has a power above {MOST_POWER}; use a smaller one.")
-        if isinstance(node, ast.Name):
-            used += _known_name(formula, node, id(node) in called, data)
-    return used
+        _refuse_code(formula, factor, node)
+        if not isinstance(node, ast.Name):
+            continue
+        name = quoted.get(node.id, node.id)
+        _refuse_unknown(formula, name, id(node) in functions, data)
+        if id(node) in functions:
+            found.called.add(name)
+            continue
+        found.used.append(name)
+        if id(node) in in_c:
+            found.levels.add(name)
+        if id(node) not in bare:
+            found.computed.add(name)
+
+
+def _without_quotes(factor: str) -> tuple[str, dict[str, str]]:
+    """A factor with a plain word for every name in backticks, and the names by these words."""
+    word, quoted = "quoted", dict[str, str]()
+    while word in factor:
+        word += "_"
+
+    def replace(match: re.Match[str]) -> str:
+        if match[1] is not None:
+            return match[1]
+        quoted[f"{word}{len(quoted)}"] = match[2]
+        return f" {word}{len(quoted) - 1} "
+
+    return _QUOTED.sub(replace, factor).strip(), quoted
+
+
+def _arguments_of_c(tree: ast.Expression) -> tuple[set[int], set[int]]:
+    """Ids of the nodes that are the first argument of a C(), and of all nodes in one."""
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    first = [node.args[0] for node in calls if isinstance(node.func, ast.Name) and node.func.id == "C" and node.args]
+    return set(map(id, first)), {id(node) for argument in first for node in ast.walk(argument)}
+
+
+def _refuse_code(formula: str, factor: str, node: ast.AST) -> None:
+    if not isinstance(node, _HARMLESS):
+        raise ModelError(
+            f"The formula {formula!r} holds {factor!r}; a formula may hold columns, numbers, operators and "
+            f"{listed(list(FUNCTIONS))} only."
+        )
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not _is_small(node.right):
+        raise ModelError(f"The formula {formula!r} has a power above {MOST_POWER}; use a smaller one.")
 
 
 def _is_small(power: ast.expr) -> bool:
     return isinstance(power, ast.Constant) and isinstance(power.value, int | float) and 0 <= power.value <= MOST_POWER
 
 
-def _known_name(formula: str, node: ast.Name, is_call: bool, data: pd.DataFrame) -> list[str]:
-    if is_call:
-        if node.id not in FUNCTIONS:
-            raise ModelError(f"The formula {formula!r} calls {node.id!r}; it may call {listed(list(FUNCTIONS))} only.")
-        return []
-    if node.id not in data.columns:
+def _refuse_unknown(formula: str, name: str, is_call: bool, data: pd.DataFrame) -> None:
+    if is_call and name not in FUNCTIONS:
+        raise ModelError(f"The formula {formula!r} calls {name!r}; it may call {listed(list(FUNCTIONS))} only.")
+    if not is_call and name not in data.columns:
         found = ", ".join(map(str, data.columns)) or "none"
-        raise ModelError(f"The formula {formula!r} names {node.id!r}, which is no column; the columns are: {found}.")
-    return [node.id]
+        raise ModelError(f"The formula {formula!r} names {name!r}, which is no column; the columns are: {found}.")
 
 
 def _warn_incomplete(complete: NDArray[np.bool_], effects: EffectSizes, rows: NDArray[np.int64]) -> None:

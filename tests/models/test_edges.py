@@ -257,7 +257,7 @@ def test_dependent_effects_are_refused_by_name():
     with pytest.raises(ModelError) as caught:
         m2.pool(effects)
     assert str(caught.value) == (
-        "Ann, 3 mg and Ann, 6 mg share patients (their sampling covariance is not 0), so they cannot be pooled as "
+        '"Ann, 3 mg" and "Ann, 6 mg" share patients (their sampling covariance is not 0), so they cannot be pooled as '
         "independent effects; combine their arms, or keep one of them."
     )
 

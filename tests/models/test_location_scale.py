@@ -327,3 +327,9 @@ def test_dependent_effects_are_refused():
 def test_wrong_choices_are_refused(choice, error):
     with pytest.raises(error):
         LocationScale("1", **choice)
+
+
+def test_predictions_take_the_level_of_the_fit(spreading):
+    wide = LocationScale("weeks", level=0.8).fit(spreading)
+    assert wide.predict().equals(wide.predict(level=0.8))
+    assert (wide.predict()["ci_upper"] < wide.predict(level=0.95)["ci_upper"]).all()

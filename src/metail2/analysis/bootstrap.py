@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.analysis.blocks import blocks
-from metail2.analysis.refits import chosen_level, random_effects
+from metail2.analysis.refits import random_effects
 from metail2.errors import MetailWarning, ModelError, UnknownChoice
 from metail2.kernels.bootstrap import LIMITS, drawn_cases, figures, of_cases, simulated, without_each
 from metail2.kernels.fitted import Fitted
-from metail2.models.checks import check_count, check_seed
+from metail2.models.checks import check_count, check_seed, chosen_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import hundredths, listed
 
@@ -82,7 +82,7 @@ class Bootstrap:
             If the level is not between 0 and 1, or BCa is asked of a parametric bootstrap or of moderators that the fit
             cannot keep apart without some study.
         """
-        level = chosen_level(self.result, level)
+        level = chosen_level(level, self.result.spec.level)
         rule = LIMITS[method]
         draws, estimate = self.draws.to_numpy(), figures(self.result.fitted)
         lower, upper = rule(draws, estimate, level, self._jackknife() if method == "bca" else estimate[None])

@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.analysis.refits import chosen_level, kind_of, random_effects
+from metail2.analysis.refits import kind_of, random_effects
 from metail2.errors import ModelError, UnknownChoice
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.inference import JointTest, wald
+from metail2.models.checks import chosen_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.results import STATUS
 from metail2.wording import MINUS, listed
@@ -132,7 +133,7 @@ def _table(
     rule = TESTS[result.spec.test]
     df = rule.contrast_df(result.fitted, result.reference, matrix)
     variance = np.einsum("ij,jk,ik->i", matrix, result.covariance, matrix)
-    found = wald(matrix @ result.wald.estimate, variance, df, chosen_level(result, level))
+    found = wald(matrix @ result.wald.estimate, variance, df, chosen_level(level, result.spec.level))
     return pd.DataFrame(
         {
             "contrast": names,

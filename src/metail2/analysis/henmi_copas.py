@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from metail2.analysis.refits import chosen_level
 from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import ModelError
 from metail2.kernels.henmi_copas import henmi_copas_fit
+from metail2.models.checks import chosen_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import hundredths, interval, number
 
@@ -90,7 +90,7 @@ def henmi_copas(result: RandomEffectsResult, level: float | None = None) -> Henm
         )
     if result.k < 2:
         raise ModelError("Henmi–Copas needs at least 2 studies, and there is 1.")
-    level = chosen_level(result, level)
+    level = chosen_level(level, result.spec.level)
     found = henmi_copas_fit(result.fitted.yi, result.fitted.vi, level)
     estimate, se = float(found.estimate), float(found.variance) ** 0.5
     tau2, quantile = float(found.tau2), float(found.quantile)

@@ -11,12 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from metail2.analysis.blocks import blocks
-from metail2.analysis.refits import chosen_level, is_mean, noted, random_effects
+from metail2.analysis.refits import is_mean, noted, random_effects
 from metail2.errors import ModelError
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.fitted import Fitted, fit_random_effects
 from metail2.kernels.permutation import RowOrders, Scheme, SignFlips, reaching, statistics
-from metail2.models.checks import check_count, check_seed
+from metail2.models.checks import check_count, check_seed, chosen_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import number
 
@@ -152,7 +152,7 @@ def permutation_interval(
     Follmann DA, Proschan MA (1999). Biometrics 55:732–737.
     """
     random_effects(result, "permutation_interval")
-    level, seed = chosen_level(result, level), check_seed(seed)
+    level, seed = chosen_level(level, result.spec.level), check_seed(seed)
     if seed is None:  # one seed for all means
         seed = int(np.random.default_rng().integers(2**63))
     plan = _plan(result, permutations, seed, False)

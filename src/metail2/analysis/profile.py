@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 
-from metail2.analysis.refits import chosen_level, labels, random_effects
+from metail2.analysis.refits import labels, random_effects
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.fitted import Fitted, at_tau2
 from metail2.kernels.heterogeneity import i2_from_tau2
@@ -21,7 +21,7 @@ from metail2.kernels.likelihood import Profile, profile_ml, profile_reml
 from metail2.kernels.likelihood_sets import LikelihoodSet, curve, likelihood_set
 from metail2.kernels.tau2 import Tau2Estimate, unmeasured
 from metail2.kernels.wls import weighted_fit
-from metail2.models.checks import check_count
+from metail2.models.checks import check_count, chosen_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import hundredths, listed, number, percent
 
@@ -124,7 +124,7 @@ def profile_tau2(result: RandomEffectsResult, points: int = 200, level: float | 
     accounts for most of it; not so where one or two tiny variances make it peak at a τ² as tiny.
     """
     result = random_effects(result, "profile_tau2")
-    level, points = chosen_level(result, level), check_count(points, "points", FEWEST)
+    level, points = chosen_level(level, result.spec.level), check_count(points, "points", FEWEST)
     problem = _Problem(result, level)
     tau2 = _grid(problem, points)
     heights, _ = problem.curve(tau2)

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from metail2.analysis.blocks import blocks
-from metail2.analysis.refits import chosen_level, labels, random_effects
+from metail2.analysis.refits import labels, random_effects
 from metail2.errors import ModelError
 from metail2.kernels.fitted import fit_random_effects
 from metail2.kernels.influence import residuals_and_errors
-from metail2.models.checks import check_count, check_seed
+from metail2.models.checks import check_count, check_seed, chosen_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import hundredths
 
@@ -67,7 +67,7 @@ def qq_envelope(
     Bootstrap Methods and Their Application, section 4.2.4.
     """
     random_effects(result, "qq_envelope")
-    level, replicates = chosen_level(result, level), check_count(replicates, "replicates", 1)
+    level, replicates = chosen_level(level, result.spec.level), check_count(replicates, "replicates", 1)
     rng = np.random.default_rng(check_seed(seed))
     if replicates < (needed := math.ceil(round(2 / (1 - level), 6))):
         raise ModelError(f"An envelope of {hundredths(level)} % needs at least {needed} replicates, not {replicates}.")

@@ -14,7 +14,6 @@ from metail2.errors import MetailError, ModelError
 from metail2.kernels.heterogeneity import i2_from_q, i2_from_tau2
 from metail2.kernels.inference import Wald
 from metail2.models.base import PooledResult
-from metail2.models.checks import check_level
 from metail2.models.design import check_rank
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.models.studies_only import StudiesOnlyResult
@@ -76,13 +75,6 @@ def kind_of(thing: object) -> str:
     """What a thing is, as a sentence names it: "a list", "an EffectSizes", "None"."""
     name = type(thing).__name__
     return "None" if thing is None else f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-def chosen_level(result: PooledResult, level: float | None) -> float:
-    """Return the level asked for, by default that of the fit; raise unless it is between 0 and 1."""
-    chosen: float = result.spec.level if level is None else level
-    check_level(chosen)
-    return chosen
 
 
 def members(result: PooledResult) -> Integers:

@@ -23,6 +23,13 @@ def check_level(level: object) -> None:
         raise ModelError(f"The confidence level is {level!r}; give a number between 0 and 1, e.g. 0.95.")
 
 
+def chosen_level(level: float | None, own: float) -> float:
+    """Return the level asked for, by default that of the fit; raise unless it is between 0 and 1."""
+    chosen = own if level is None else level
+    check_level(chosen)
+    return float(chosen)
+
+
 def check_count(count: object, what: str, least: int) -> int:
     """Return how many were asked for, or raise unless it is a whole number of at least `least`."""
     if (

@@ -22,6 +22,8 @@ from metail2.models.moderators import Moderator, new_table, refuse_twins, rememb
 from metail2.wording import listed, some
 
 Floats = NDArray[np.float64]
+NewData = pd.DataFrame | Mapping[str, Any]
+"""Rows to predict: a table, or columns by name."""
 
 FUNCTIONS = ("log", "sqrt", "center", "poly", "bs", "cr", "C")
 """What a formula may call; bs and cr are B-splines and natural cubic splines."""
@@ -101,7 +103,7 @@ class Design:
         """Whether one column is the intercept."""
         return "intercept" in self.terms
 
-    def encode(self, new: pd.DataFrame | Mapping[str, Any]) -> Floats:
+    def encode(self, new: NewData) -> Floats:
         """Design rows for `new`, encoded as the fit was; shape (rows, p).
 
         Parameters

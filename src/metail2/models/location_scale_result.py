@@ -14,9 +14,9 @@ from metail2.kernels.heterogeneity import Heterogeneity, h2_from_tau2, i2_from_q
 from metail2.kernels.inference import JointTest, Wald, chi2_upper, joint_test, quantile, wald
 from metail2.kernels.location_scale import LINKS, LocationScaleFit
 from metail2.models.base import PooledResult, likelihood_columns, study_table
-from metail2.models.checks import check_level
+from metail2.models.checks import chosen_level
 from metail2.models.corrections import correction_notes
-from metail2.models.design import Design
+from metail2.models.design import Design, NewData
 from metail2.models.summary import summary_text
 from metail2.results import GLANCE_COLUMNS, STATUS
 from metail2.wording import hundredths, interval, listed, number, some
@@ -149,16 +149,16 @@ class LocationScaleResult(PooledResult):
         p = NAN if self.same.tau2[0] == 0 else float(chi2_upper(np.asarray(statistic), df))
         return JointTest(statistic, p, df, np.inf)
 
-    def predict(self, new: pd.DataFrame | None = None, level: float = 0.95) -> pd.DataFrame:
+    def predict(self, new: NewData | None = None, level: float | None = None) -> pd.DataFrame:
         """Return the expected effect and τ² at new values of the moderators.
 
         Parameters
         ----------
-        new : DataFrame, optional
-            One row a prediction, with every column that either formula names, encoded exactly as in the fit. Without
-            it, the fitted values of the studies used.
-        level : float
-            Of both intervals.
+        new : DataFrame or mapping of columns, optional
+            One row a prediction, with every column that either formula names, as in `RandomEffectsResult.predict`.
+            Without it, the fitted values of the studies used.
+        level : float, optional
+            Of both intervals; by default the level of the fit.
 
         Returns
         -------
@@ -170,9 +170,9 @@ class LocationScaleResult(PooledResult):
         Raises
         ------
         ModelError
-            If the identity link gives a τ² below 0 in a row.
+            If the identity link gives a τ² below 0 in a row, or a column or value does not fit the encoding.
         """
-        check_level(level)
+        level = chosen_level(level, self.spec.level)
         x = self.location.x if new is None else self.location.encode(new)
         tau2 = self.fitted.tau2 if new is None else self._tau2_at(self.scale.encode(new))
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)

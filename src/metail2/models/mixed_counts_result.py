@@ -18,9 +18,9 @@ from metail2.kernels.heterogeneity import h2_from_tau2, heterogeneity, i2_from_q
 from metail2.kernels.inference import chi2_upper, joint_test, wald
 from metail2.kernels.prediction import ScaledT
 from metail2.models.base import PooledResult, likelihood_columns, study_table
-from metail2.models.checks import check_level
+from metail2.models.checks import chosen_level
 from metail2.models.count_arms import common_events_note, corrected_note
-from metail2.models.design import Design
+from metail2.models.design import Design, NewData
 from metail2.models.doubts import few_studies
 from metail2.results import GLANCE_COLUMNS, STATUS
 from metail2.wording import some
@@ -201,18 +201,12 @@ class MixedCountsResult(PooledResult):
         level : float, optional
             Coverage; by default the level of the fit.
         """
-        level = self._level(level)
+        level = chosen_level(level, self.spec.level)
         if self._no_prediction():
             return NAN, NAN
         scale = np.sqrt(self.wald.se[0] ** 2 + self.tau2)
         lower, upper = ScaledT(self.wald.estimate[0], scale, self.k - 1).interval(level)
         return float(lower), float(upper)
-
-    def _level(self, level: float | None) -> float:
-        if level is None:
-            return float(self.spec.level)
-        check_level(level)
-        return level
 
     def _no_prediction(self) -> str:
         """Why there is no prediction interval; empty if there is one."""
@@ -224,13 +218,13 @@ class MixedCountsResult(PooledResult):
             return "a common-effect model has no between-study variance"
         return f"it needs at least 3 studies, and there {'is' if self.k == 1 else 'are'} {self.k}" if self.k < 3 else ""
 
-    def predict(self, new: pd.DataFrame | None = None, level: float | None = None) -> pd.DataFrame:
+    def predict(self, new: NewData | None = None, level: float | None = None) -> pd.DataFrame:
         """Return the expected effect at new values of the moderators.
 
         Parameters
         ----------
-        new : DataFrame, optional
-            One row a prediction, with every column the formula names; without it, the studies used.
+        new : DataFrame or mapping of columns, optional
+            One row a prediction, as in `RandomEffectsResult.predict`; without it, the studies used.
         level : float, optional
             Of both intervals; by default the level of the fit.
 
@@ -240,7 +234,7 @@ class MixedCountsResult(PooledResult):
             ``estimate se ci_lower ci_upper pi_lower pi_upper``, on the pooled scale; the prediction interval by t with
             k − p df and √(SE² + τ²), NaN where there is no estimate or fewer than 3 studies.
         """
-        level = self._level(level)
+        level = chosen_level(level, self.spec.level)
         x = self.design.x if new is None else self.design.encode(new)
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
         found = wald(x @ self.wald.estimate, variance, np.inf, level)

@@ -23,9 +23,9 @@ from metail2.kernels.tau2 import Tau2Estimate
 from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 from metail2.kernels.wls import WeightedFit
 from metail2.models.base import COMPANION_COLUMNS, PooledResult, likelihood_columns, study_table
-from metail2.models.checks import check_count, check_level, check_seed
+from metail2.models.checks import check_count, check_seed, chosen_level
 from metail2.models.corrections import correction_notes
-from metail2.models.design import Design
+from metail2.models.design import Design, NewData
 from metail2.models.doubts import cautions, check_kenward_roger, doubts
 from metail2.models.summary import joint_text
 from metail2.results import GLANCE_COLUMNS, STATUS, HeterogeneityInterval
@@ -140,14 +140,8 @@ class RandomEffectsResult(PooledResult):
         """
         if self._refused(method):
             return NAN, NAN
-        lower, upper = self._predictive(method, draws, seed).interval(self._level(level))
+        lower, upper = self._predictive(method, draws, seed).interval(chosen_level(level, self.spec.level))
         return float(lower), float(upper)
-
-    def _level(self, level: float | None) -> float:
-        """The level asked for, by default that of the fit."""
-        chosen = self.spec.level if level is None else level
-        check_level(chosen)
-        return float(chosen)
 
     def _refused(self, method: str | None) -> bool:
         """Warn, and answer True, where there is no predictive distribution."""
@@ -225,7 +219,7 @@ class RandomEffectsResult(PooledResult):
         ModelError
             For one study, about whose heterogeneity nothing is known.
         """
-        level, rule = self._level(level), TAU2_INTERVALS[method]
+        level, rule = chosen_level(level, self.spec.level), TAU2_INTERVALS[method]
         if self.k < 2:
             raise ModelError("One study says nothing about heterogeneity, so τ² has no interval.")
         found = rule(self.fitted, level)
@@ -247,14 +241,15 @@ class RandomEffectsResult(PooledResult):
             note=found.note,
         )
 
-    def predict(self, new: pd.DataFrame | None = None, level: float | None = None) -> pd.DataFrame:
+    def predict(self, new: NewData | None = None, level: float | None = None) -> pd.DataFrame:
         """Return the expected effect at new values of the moderators.
 
         Parameters
         ----------
-        new : DataFrame, optional
-            One row a prediction, with every column the formula names, encoded exactly as in the fit. Without it, the
-            fitted values of the studies used.
+        new : DataFrame or mapping of columns, optional
+            One row a prediction, with every column the formula names, holding what it holds in the fit (numbers, True
+            and False, or levels of the factor) and encoded exactly as there. Single values make one row. Without it,
+            the fitted values of the studies used.
         level : float, optional
             Of both intervals; by default the level of the fit.
 
@@ -264,8 +259,15 @@ class RandomEffectsResult(PooledResult):
             ``estimate se ci_lower ci_upper pi_lower pi_upper note``, on the pooled scale, one row each. The prediction
             interval uses the quantile of the test (t with k − p df for the normal) and √(SE² + τ²); `note` says why
             there is none.
+
+        Raises
+        ------
+        ModelError
+            If a column or a value is missing, of another kind than in the fit, or a level that the fit has not.
         """
-        return self.predict_rows(self.design.x if new is None else self.design.encode(new), self._level(level))
+        return self.predict_rows(
+            self.design.x if new is None else self.design.encode(new), chosen_level(level, self.spec.level)
+        )
 
     def predict_rows(self, x: Floats, level: float) -> pd.DataFrame:
         """Do what `predict` does for rows of the design, shape (rows, p)."""

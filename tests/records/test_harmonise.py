@@ -229,7 +229,7 @@ def test_arms_of_counts_apart_share_their_control(three_arms, measure, shared):
     assert inputs(effects)["events1"] == [4, 9]
     np.testing.assert_allclose(effects.V, [[effects.vi[0], shared], [shared, effects.vi[1]]], rtol=1e-12)
     assert list(dict.fromkeys(effects.trail["study"])) == list(effects.study)
-    with pytest.raises(ModelError, match=r"Trial A, 1 mg and Trial A, 2\.5 mg"):
+    with pytest.raises(ModelError, match=r'"Trial A, 1 mg" and "Trial A, 2\.5 mg" share patients'):
         m2.pool(effects)
 
 

@@ -101,3 +101,14 @@ def test_an_arm_table_is_validated_as_one_row_a_study(run, table):
     assert "M015" in ended.out
     assert "trials.csv, row 2, A: column 'events2' is 25" in " ".join(ended.out.split())
     assert "--arm has no meaning for il2" in run("validate", "il2", "--arm", "group").err
+
+
+def test_counts_of_a_review_are_pooled_by_its_own_measure(run):
+    own, odds = (
+        run("pool", review_file(), "--analysis", number, "--model", "mantel_haenszel") for number in ("1.1", "1.2")
+    )
+    assert (own.status, odds.status) == (0, 0)
+    assert own.out.startswith("Risk ratio, 4 studies, Mantel–Haenszel")
+    assert odds.out.startswith("Odds ratio, 4 studies, Mantel–Haenszel")
+    asked = run("pool", review_file(), "--analysis", "1.1", "--measure", "OR", "--model", "mantel_haenszel")
+    assert asked.out.startswith("Odds ratio, 4 studies, Mantel–Haenszel")

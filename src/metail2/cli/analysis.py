@@ -55,8 +55,16 @@ class Analysis:
     counts: dict[str, Any]
     level: float
 
-    def specification(self) -> Specification:
-        """Build the model's specification; a wrong choice is refused here, before anything is read."""
+    def prepared(self) -> tuple[Specification, EffectSizes]:
+        """Build the model's specification and compute the effects; a wrong option is refused before anything is read.
+
+        Of a review file, which names its measure itself, counts are pooled by that measure.
+        """
+        specification = self._specification(self.source.measure or "OR")
+        effects = self.source.effects(_given(self.computing))
+        return specification if self.source.measure else self._specification(effects.measure), effects
+
+    def _specification(self, measure: str) -> Specification:
         if self.model not in MODELS:
             raise UnknownChoice("model", self.model, MODELS)
         if self.model == "random_effects":
@@ -64,12 +72,11 @@ class Analysis:
                 raise WrongUse(f"--{name} has a meaning only with --model mixed_counts; leave it out.")
             return self._random_effects()
         self._refuse_other_options()
-        return self._of_counts()
+        return self._of_counts(measure)
 
-    def _of_counts(self) -> Specification:
+    def _of_counts(self, measure: str) -> Specification:
         from metail2 import BetaBinomial, MantelHaenszel, MixedCounts, Peto
 
-        measure = self.source.measure or "OR"
         if self.model == "mantel_haenszel":
             return MantelHaenszel(measure, self.level)
         if self.model == "beta_binomial":
@@ -95,10 +102,6 @@ class Analysis:
         own = (*self.counts, *SHARED) if self.model == "mixed_counts" else ()
         for name in _given({name: value for name, value in refused.items() if name not in own}):
             raise WrongUse(f"--{name} has no meaning with --model {self.model}; leave it out.")
-
-    def effects(self) -> EffectSizes:
-        """Read the file and compute the effects."""
-        return self.source.effects(_given(self.computing))
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

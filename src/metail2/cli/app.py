@@ -184,7 +184,8 @@ def pool(
     groups = {"subgroup": subgroup, "common-tau2": common_tau2 or None}
     counts = {"likelihood": likelihood, "coding": coding}
     asked = Analysis(source, computing, model, random_effects, groups, counts, level)
-    result = asked.specification().fit(asked.effects())
+    specification, effects = asked.prepared()
+    result = specification.fit(effects)
     typer.echo(result_text(result, format, transform), nl=False)
 
 

@@ -33,7 +33,7 @@ def draw(asked: Analysis, output: Path, transform: str | None, favours: tuple[st
         raise WrongUse(
             f"--common draws a second diamond beside random effects, not beside {asked.model}; leave it out."
         )
-    specification, effects = asked.specification(), asked.effects()
+    specification, effects = asked.prepared()
     if len(effects) > MOST_STUDIES:
         raise ReportError(
             f"{asked.source.file} has {len(effects)} studies, too many for one picture; draw at most {MOST_STUDIES}."

@@ -349,7 +349,7 @@ def _table(moderators: Mapping[str, Any] | pd.DataFrame, k: int) -> pd.DataFrame
 def _checked(effects: EffectSizes) -> NDArray[np.bool_]:
     """Refuse an effect that is infinite and a variance that is not above 0 and finite; return which are complete."""
     yi, vi = effects.yi, effects.vi
-    complete = (np.abs(yi) <= LARGEST) & (vi <= LARGEST) & (vi >= 1 / LARGEST)
+    complete = (np.maximum(np.abs(yi), vi) <= LARGEST) & (vi >= 1 / LARGEST)
     if np.logical_and.reduce(complete):
         return complete
     if np.isinf(yi).any():

@@ -53,7 +53,7 @@ SATURATED = 1e140
 def two_sided(statistic: Floats, df: float | Floats) -> Floats:
     """Two-sided P value of a z (df infinite) or t statistic; NaN stays NaN."""
     tail = ndtr(-np.abs(statistic)) if _normal(df) else stdtr(df, -np.abs(statistic))
-    return np.asarray(2 * tail)
+    return np.asarray(tail + tail)
 
 
 @lru_cache(maxsize=1024)

@@ -291,7 +291,7 @@ def fitter(x: Floats, weights: Floats) -> Fitter:
     if not is_mean(x):
         return partial(_design_fit, x)
     dominated = np.maximum.reduce(weights, -1) > DOMINANCE * np.add.reduce(weights, -1)
-    return _dominated_fit if np.count_nonzero(dominated) else _mean_fit
+    return _dominated_fit if (dominated if weights.ndim == 1 else dominated.any()) else _mean_fit
 
 
 def weighted_fit(y: Floats, weights: Floats, x: Floats) -> WeightedFit:

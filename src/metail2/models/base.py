@@ -47,9 +47,9 @@ def warn_repeated(effects: EffectSizes) -> None:
         )
 
 
-def warn_left_out(effects: EffectSizes) -> None:
-    """Warn of effects without a value or a variance, naming them."""
-    if not np.logical_and.reduce(effects.complete):
+def warn_left_out(effects: EffectSizes, used: NDArray[np.int64]) -> None:
+    """Warn of effects without a value or a variance, naming them; `used` are the positions of all others."""
+    if len(used) < len(effects):
         lost = [effects.study[i] for i in np.flatnonzero(~effects.complete)]
         warnings.warn(
             f"{some(lost)}: left out of the fit, because the effect or its variance is missing.",

@@ -19,6 +19,8 @@ INSTEAD = "MantelHaenszel, Peto and MixedCounts pool the counts as they are"
 
 def refuse_corrections_alone(effects: EffectSizes, used: Places) -> None:
     """Raise if all effects used are ratios of studies that say nothing about one."""
+    if effects.added is None:
+        return
     empty = _without_information(effects, used)
     if len(empty) and len(empty) == len(used):
         raise ModelError(

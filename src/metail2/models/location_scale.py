@@ -79,7 +79,7 @@ class LocationScale:
         check_effects(effects)
         refuse_dependence(effects)
         warn_repeated(effects)
-        warn_left_out(effects)
+        warn_left_out(effects, np.flatnonzero(effects.complete))
         location, scale, used = self._designs(effects)
         _check_size(location, scale)
         yi, vi = effects.yi[used], effects.vi[used]

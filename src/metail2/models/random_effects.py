@@ -86,8 +86,8 @@ class RandomEffects:
         check_effects(effects)
         refuse_dependence(effects)
         warn_repeated(effects)
-        warn_left_out(effects)
         used = effects.complete.nonzero()[0]
+        warn_left_out(effects, used)
         if self.moderators is None:
             design = intercept_design(len(used))
         else:

@@ -169,14 +169,14 @@ def _pooled_row(found: AnalysisAnswer, glance: pd.Series, tidy: pd.Series) -> Ro
     }
 
 
+TOLD = ("τ² is estimated", "the likeli", "the largest study", "with ")
+"""How clauses of `status_reason` begin that a table must show, besides those on corrected counts."""
+
+
 def _doubts(glance: pd.Series, undefined: bool) -> str:
     """What the model says of itself that a reader of the table must know."""
     said = str(glance["status_reason"]).split("; ")
-    return "; ".join(
-        said
-        if undefined
-        else [part for part in said if part.startswith(("τ² is estimated", "the likeli", "the largest study", "with "))]
-    )
+    return "; ".join(said if undefined else [part for part in said if part.startswith(TOLD) or "was added" in part])
 
 
 def _companion_row(row: Row, found: AnalysisAnswer, tidy: pd.Series) -> Row:

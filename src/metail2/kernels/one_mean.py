@@ -47,11 +47,11 @@ class OneMean:
     s2: float
     restricted: bool
 
-    def excess(self, tau2: Floats) -> list[float]:
-        """1 − trace/y′PPy at each τ² of shape (points,)."""
+    def excess(self, tau2: list[float]) -> list[float]:
+        """1 − trace/y′PPy at each τ²."""
         first, second = weighted_sums(self.others, tau2, self.powers)
         smallest, restricted, found = self.smallest, self.restricted, []
-        for at, (s0, s1, _), (t0, t1, t2) in zip(tau2.tolist(), first.tolist(), second.tolist(), strict=True):
+        for at, (s0, s1, _), (t0, t1, t2) in zip(tau2, first.tolist(), second.tolist(), strict=True):
             weight = 1 / (smallest + at)
             total = weight + s0
             mean = s1 / total
@@ -62,7 +62,7 @@ class OneMean:
 
     def height(self, tau2: float) -> float:
         """Twice the profile log-likelihood, but for constants."""
-        s0, s1, s2 = map(float, weighted_sums(self.others, np.array([tau2]), self.powers)[0][0])
+        s0, s1, s2 = map(float, weighted_sums(self.others, [tau2], self.powers)[0][0])
         total = 1 / (self.smallest + tau2) + s0
         logs = np.log(np.where(np.isinf(self.others), self.smallest, self.others) + tau2)
         value = s1 * s1 / total - s2 - float(np.add.reduce(logs))

@@ -57,8 +57,8 @@ class OneRegression:
     s2: float
     restricted: bool
 
-    def excess(self, tau2: Floats) -> list[float]:
-        """1 − trace/y′PPy at each τ² of shape (points,)."""
+    def excess(self, tau2: list[float]) -> list[float]:
+        """1 − trace/y′PPy at each τ²."""
         if self.s2 == 0:
             return [-math.inf] * len(tau2)
         first, second = weighted_sums(self.vi, tau2, self.products)

@@ -23,9 +23,9 @@ START = 4
 """Points of the grid through which τ² is first interpolated as a function of the excess; it has as many at least."""
 NODES = 6
 """Points that are then scanned around the estimate."""
-CLUSTER = np.arange(NODES, dtype=float) - (NODES - 1) / 2
+CLUSTER = tuple(i - (NODES - 1) / 2 for i in range(NODES))
 """Where they lie, in units of its uncertainty."""
-EVENLY = np.arange(1, NODES + 1, dtype=float) / (NODES + 1)
+EVENLY = tuple((i + 1) / (NODES + 1) for i in range(NODES))
 """Where they lie within a bracket, if interpolation does not help."""
 BLOCK = 131_072
 """Largest number of weights at once: beyond the processor's cache they would be formed more slowly."""
@@ -52,21 +52,21 @@ class Likelihood(Protocol):
     def s2(self) -> float:
         """Unweighted residual variance."""
 
-    def excess(self, tau2: Floats) -> list[float]:
-        """The excess at each of `tau2`, shape (points,)."""
+    def excess(self, tau2: list[float]) -> list[float]:
+        """The excess at each of `tau2`."""
 
     def height(self, tau2: float) -> float:
         """Twice the log-likelihood, but for constants."""
 
 
-def weighted_sums(vi: Floats, tau2: Floats, rows: Floats) -> tuple[Floats, Floats]:
+def weighted_sums(vi: Floats, tau2: list[float], rows: Floats) -> tuple[Floats, Floats]:
     """Σwr and Σw²r for every row r, with the weights w = 1/(v + τ²).
 
     Parameters
     ----------
     vi : ndarray, shape (k,)
         Sampling variances; an infinite one leaves its study out.
-    tau2 : ndarray, shape (points,)
+    tau2 : list of float
         Values of τ², passed over in blocks.
     rows : ndarray, shape (m, k)
         What is summed.
@@ -107,18 +107,19 @@ def _scan(likelihood: Likelihood) -> tuple[list[float], list[float]]:
         places = np.flatnonzero(turns(np.array(excess))).tolist()
         if places:
             finer = [np.linspace(grid[max(i - 1, 0)], grid[i + 1], 2 * FINER + 1) for i in places]
-            grid = np.unique(np.concatenate([grid, *finer]))
+            grid = np.unique(np.concatenate([grid, *finer])).tolist()
             excess = likelihood.excess(grid)
-    return excess, grid.tolist()
+    return excess, grid
 
 
-def _grid(likelihood: Likelihood) -> Floats:
-    """Values of τ² to scan, shape (points,); see `likelihood._grid`."""
-    s2 = likelihood.s2
+def _grid(likelihood: Likelihood) -> list[float]:
+    """Values of τ² to scan; see `likelihood._grid`."""
+    s2, smallest = likelihood.s2, likelihood.smallest
     last = 1.01 * (s2 / 2 + math.sqrt(s2 * s2 / 4 + s2 * likelihood.largest))
-    span = math.log1p(last / likelihood.smallest)
+    span = math.log1p(last / smallest)
     points = max(START, math.ceil(span / GRID_STEP) + 2)
-    return np.asarray(likelihood.smallest * np.expm1(np.arange(points) * (span / (points - 1))))
+    step = span / (points - 1)
+    return [smallest * math.expm1(i * step) for i in range(points)]
 
 
 def _root(likelihood: Likelihood, excess: list[float], tau2: list[float], i: int) -> tuple[float, int]:
@@ -136,10 +137,10 @@ def _root(likelihood: Likelihood, excess: list[float], tau2: list[float], i: int
         scans += 1
         reach = max(uncertainty, NEAREST * point)
         if low < point - 0.5 * NODES * reach and point + 0.5 * NODES * reach < high and high - low < 0.5 * width:
-            scanned = point + CLUSTER * reach
+            tau2 = [point + place * reach for place in CLUSTER]
         else:
-            scanned = low + EVENLY * (high - low)
-        width, excess, tau2 = high - low, likelihood.excess(scanned), scanned.tolist()
+            tau2 = [low + place * (high - low) for place in EVENLY]
+        width, excess = high - low, likelihood.excess(tau2)
         low, high = _narrowed(excess, tau2, low, high)
 
 

@@ -104,10 +104,10 @@ def test_help_imports_no_heavy_package():
 
 
 def failing(monkeypatch, error):
-    def effects(_self):
+    def prepared(_self):
         raise error
 
-    monkeypatch.setattr(analysis.Analysis, "effects", effects)
+    monkeypatch.setattr(analysis.Analysis, "prepared", prepared)
 
 
 def test_an_unexpected_error_is_one_sentence(run, monkeypatch, bcg):
@@ -135,12 +135,12 @@ def test_an_interruption_is_quiet(run, monkeypatch, bcg):
 
 
 def warning(monkeypatch, *messages):
-    def effects(_self):
+    def prepared(_self):
         for message, category in messages:
             warnings.warn(message, category, stacklevel=1)
         raise metail2.MetailError("The end.")
 
-    monkeypatch.setattr(analysis.Analysis, "effects", effects)
+    monkeypatch.setattr(analysis.Analysis, "prepared", prepared)
 
 
 TWICE = [("Study A\n is left out.", metail2.MetailWarning)] * 2

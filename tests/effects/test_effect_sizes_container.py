@@ -67,7 +67,10 @@ def test_nothing_changes_in_place():
     effects.moderators.loc[0, "dose"] = 0.0
     assert effects.moderators["dose"].tolist() == [1, 2, 4]
     assert effects.numbers("dose").tolist() == [1, 2, 4]
-    for array in (effects.yi, effects.vi, effects.numbers("dose")):
+    dependent = m2.EffectSizes.from_arrays([0.1, 0.2], V=[[0.1, 0], [0, 0.1]])
+    counts = pd.DataFrame({"events1": [0, 4], "n1": [9, 9], "events2": [2, 3], "n2": [9, 9]})
+    added = m2.effect_sizes(counts, "OR").added
+    for array in (effects.yi, effects.vi, effects.complete, effects.numbers("dose"), dependent.V, added):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 5
 

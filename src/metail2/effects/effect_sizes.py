@@ -61,8 +61,8 @@ class EffectSizes:
 
     Notes
     -----
-    Labels, moderators and trail are made when they are asked for: a fit of plain arrays needs none of them. Nothing can
-    be changed in place, since fits rest on it: `yi` and `vi` are read-only, `moderators` and `trail` are copies.
+    Labels, moderators and trail are made when they are asked for: a fit of plain arrays needs none of them. Fits rest
+    on effects, so all arrays but the inputs are read-only, and `moderators` and `trail` are copies.
     """
 
     yi: Floats
@@ -79,8 +79,10 @@ class EffectSizes:
 
     def __post_init__(self) -> None:
         MEASURES[self.measure]
-        self.yi.flags.writeable = self.vi.flags.writeable = False
         object.__setattr__(self, "complete", _checked(self))
+        for array in (self.yi, self.vi, self.complete, self.V, self.added):
+            if array is not None:
+                array.flags.writeable = False
 
     @classmethod
     def from_arrays(

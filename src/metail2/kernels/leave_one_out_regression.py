@@ -18,9 +18,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from metail2.kernels.likelihood import BLOCK, GRID_STEP, SETTLED, Profile
-from metail2.kernels.one_regression import MOST_UNEQUAL
-from metail2.kernels.wls import ROUNDING, WeightedFit, dot, orthonormal, sum_of_others, weighted_fit
+from metail2.kernels.likelihood import FLAT, GRID_STEP, SETTLED, Profile
+from metail2.kernels.one_regression import OneRegression, excess_of_sums, one_regression
+from metail2.kernels.wls import WeightedFit, sum_of_others, weighted_fit
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,8 +29,6 @@ MOST_LEVERAGE = 0.9
 """Share of a study in the squared length of any combination of the columns above which it is left to exact fits."""
 FINER = 8
 """Cells into which one of the grid is divided where a score falls through 0."""
-FLAT = 0.05
-"""Excess nearer to 0 than this, at points of the grid that are not next to the maximum, may hide another maximum."""
 THROUGH = 4
 """Points through which τ² is interpolated as a function of the excess."""
 MAX_STEPS = 4
@@ -41,40 +39,27 @@ NOISE = 8 * float(np.finfo(float).eps)
 
 @dataclass(frozen=True, slots=True)
 class _Deletions:
-    """Deletions that sums may serve, n of them.
+    """Deletions that sums may serve.
 
     Attributes
     ----------
+    whole : OneRegression
+        All studies.
     lanes : ndarray of int, shape (n,)
-        Which studies are left out.
-    vi : ndarray, shape (k,)
-        Sampling variances.
-    products : ndarray, shape (m² + 1, k)
-        Ones, and the products of any two of the m = p + 1 columns: a basis of the design, and the residuals.
-    length2 : float
-        Residual sum of squares, by which those of the residuals were divided.
-    restricted : bool
-        REML, else ML.
+        Which of them are left out.
     """
 
+    whole: OneRegression
     lanes: Integers
-    vi: Floats
-    products: Floats
-    length2: float
-    restricted: bool
 
     def excess(self, tau2: Floats) -> Floats:
-        """1 − trace/y′PPy at each τ² of shape (points,), shape (points, n); for the formulas see `one_regression`."""
-        return np.array([self._excess(1 / (self.vi + at)) for at in tau2])
+        """1 − trace/y′PPy at each τ² of shape (points,), shape (points, n)."""
+        return np.array([self._excess(1 / (self.whole.vi + at)) for at in tau2])
 
     def _excess(self, weights: Floats) -> Floats:
-        weighted = weights * self.products
-        (first, n1), (_, n2) = self._sums(weighted), self._sums(weights * weighted)
-        inverse = np.asarray(np.linalg.inv(n1))
-        column, last = inverse[..., -1], inverse[..., -1, -1]
-        slope = dot(column, (n2 @ column[..., None])[..., 0]) / (last * last)
-        lost = (inverse * n2).sum((-2, -1)) - last * slope if self.restricted else 0.0
-        return np.asarray(1 - (first - lost) / (slope * self.length2))
+        weighted = weights * self.whole.products
+        (total, n1), (_, n2) = self._sums(weighted), self._sums(weights * weighted)
+        return excess_of_sums(total, n1, n2, self.whole.length2, restricted=self.whole.restricted)
 
     def _sums(self, values: Floats) -> tuple[Floats, Floats]:
         """Sums over all studies but the one left out: of the first row, and of the others as matrices."""
@@ -100,32 +85,21 @@ def starts(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> Floats:
         few digits.
     """
     found = np.full(len(yi), np.nan)
-    deletions = _deletions(yi, vi, x, restricted)
-    if deletions is not None and len(deletions.lanes):
-        df = len(yi) - x.shape[1] - 1
-        found[deletions.lanes] = _only_maxima(deletions, _grid(vi, deletions.length2 / df))
+    k, p = x.shape
+    whole = one_regression(yi, vi, x, restricted=restricted) if k - 1 > p else None
+    if whole is None or whole.s2 == 0:
+        return found
+    shares = whole.products[1 :: p + 2].sum(0)  # a study's own products: squares of its entries of Z
+    lanes = np.flatnonzero(shares <= MOST_LEVERAGE)
+    if len(lanes):
+        found[lanes] = _only_maxima(_Deletions(whole, lanes), _grid(whole, whole.length2 / (k - p - 1)))
     return found
 
 
-def _deletions(yi: Floats, vi: Floats, x: Floats, restricted: bool) -> _Deletions | None:
-    k, p = x.shape
-    if vi.max() > MOST_UNEQUAL * vi.min() or k * (p + 2) ** 2 > BLOCK or k - 1 <= p:
-        return None
-    basis = orthonormal(x.T.copy())[0]  # which overwrites what it is given
-    residual = yi - basis @ (basis.T @ yi)
-    length2 = float(dot(residual, residual))
-    if length2 <= ROUNDING**2 * k * float(dot(yi, yi)):  # no digit of the residuals is meant
-        return None
-    columns = np.vstack([basis.T, residual / math.sqrt(length2)])
-    lanes = np.flatnonzero(dot(columns.T, columns.T) <= MOST_LEVERAGE)
-    products = (columns * columns[:, None]).reshape(-1, k)
-    return _Deletions(lanes, vi, np.vstack([np.ones(k), products]), length2, restricted)
-
-
-def _grid(vi: Floats, s2: float) -> Floats:
+def _grid(whole: OneRegression, s2: float) -> Floats:
     """Values of τ² to scan; without a study the residual sum of squares is no larger, so all scores end negative."""
-    last = 1.01 * (s2 / 2 + math.sqrt(s2 * s2 / 4 + s2 * float(vi.max())))
-    return _points(0.0, last, float(vi.min()), GRID_STEP)
+    last = 1.01 * (s2 / 2 + math.sqrt(s2 * s2 / 4 + s2 * whole.largest))
+    return _points(0.0, last, whole.smallest, GRID_STEP)
 
 
 def _points(low: float, high: float, smallest: float, spacing: float) -> Floats:
@@ -150,7 +124,7 @@ def _only_maxima(deletions: _Deletions, grid: Floats) -> Floats:
     for cell in np.flatnonzero(falls[:, single].any(1)):
         own = np.flatnonzero(single & falls[cell])
         some = replace(deletions, lanes=deletions.lanes[own])
-        points = _points(grid[cell], grid[cell + 1], float(deletions.vi.min()), GRID_STEP / FINER)
+        points = _points(grid[cell], grid[cell + 1], deletions.whole.smallest, GRID_STEP / FINER)
         found[own] = _interpolated(some.excess(points), points)
     return found
 

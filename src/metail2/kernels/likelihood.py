@@ -22,9 +22,9 @@ Floats = NDArray[np.float64]
 GRID_STEP = 0.5
 """Spacing of the grid in log(1 + τ²/min v)."""
 FLAT = 0.05
-"""Excess at a turning point of the scan above which there is nothing between its neighbours."""
+"""A scan that stays farther from 0 than this excess is taken not to cross it between two points."""
 FINER = 16
-"""Parts into which the cells beside a lower one are divided."""
+"""Parts into which each of the cells beside a nearer turn is divided."""
 BLOCK = 2_000_000
 """Largest number of elements in one array, which bounds the memory."""
 SCAN_BLOCK = 32_768

@@ -63,19 +63,40 @@ class OneRegression:
             return [-math.inf] * len(tau2)
         first, second = weighted_sums(self.vi, tau2, self.products)
         square = (len(tau2), self.x.shape[1] + 1, self.x.shape[1] + 1)
-        inverse, n2 = np.linalg.inv(first[:, 1:].reshape(square)), second[:, 1:].reshape(square)
-        column, last = inverse[..., -1], inverse[:, -1, -1]
-        slope = dot(column, (n2 @ column[..., None])[..., 0]) / (last * last)
-        trace = first[:, 0]
-        if self.restricted:
-            trace = trace - dot(inverse.reshape(len(tau2), -1), n2.reshape(len(tau2), -1)) + last * slope
-        length2 = self.s2 * (len(self.yi) - self.x.shape[1])
-        return list((1 - trace / (slope * length2)).tolist())
+        n1, n2 = first[:, 1:].reshape(square), second[:, 1:].reshape(square)
+        return list(excess_of_sums(first[:, 0], n1, n2, self.length2, restricted=self.restricted).tolist())
+
+    @property
+    def length2(self) -> float:
+        """Residual sum of squares of the unweighted fit, by which those of e were divided."""
+        return float(self.s2 * (len(self.yi) - self.x.shape[1]))
 
     def height(self, tau2: float) -> float:
         """Twice the log-likelihood."""
         fit = weighted_fit(self.yi, 1 / (self.vi + tau2), self.x)
         return 2 * float((profile_reml if self.restricted else profile_ml).value(fit, self.x))
+
+
+def excess_of_sums(total: Floats, n1: Floats, n2: Floats, length2: float, *, restricted: bool) -> Floats:
+    """1 − trace/y′PPy, shape (n,), of n values of τ² or sets of studies.
+
+    Parameters
+    ----------
+    total : ndarray, shape (n,)
+        Σw.
+    n1, n2 : ndarray, shape (n, m, m)
+        N₁ and N₂.
+    length2 : float
+        Residual sum of squares by which those of e were divided.
+    restricted : bool
+        REML, else ML.
+    """
+    inverse: Floats = np.asarray(np.linalg.inv(n1), dtype=float)
+    column, last = inverse[..., -1], inverse[:, -1, -1]
+    slope = dot(column, (n2 @ column[..., None])[..., 0]) / (last * last)
+    if restricted:
+        total = total - dot(inverse.reshape(len(n1), -1), n2.reshape(len(n1), -1)) + last * slope
+    return np.asarray(1 - total / (slope * length2))
 
 
 def one_regression(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> OneRegression | None:

@@ -137,7 +137,8 @@ def _separate(model: RandomEffects, effects: EffectSizes, groups: list[str]) -> 
     interval is scaled by Hartung and Knapp: χ² takes standard errors as known, and the scaled one of a group of two
     studies may be near 0 by chance.
     """
-    results = {group: model.fit(effects.subset(np.array(effects.moderators[COLUMN] == group))) for group in groups}
+    labels = np.asarray(effects.moderators[COLUMN])
+    results = {group: model.fit(effects.subset(labels == group)) for group in groups}
     estimate = np.array([result.estimate for result in results.values()])
     variance = np.array([float(result.fitted.covariance[0, 0]) for result in results.values()])
     differences = np.column_stack([-np.ones(len(groups) - 1), np.eye(len(groups) - 1)])

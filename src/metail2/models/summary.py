@@ -101,12 +101,10 @@ def _beside(result: Pooled, measure: Measure) -> list[str]:
     for test in dict.fromkeys(row["test"] for row in rows):
         own = [row for row in rows if row["test"] == test]
         lines.append(f"  beside them, {TEST_NAMES[test]}  [{own[0]['reason']}]")
-        lines += [f"    {row['term']}{_scale_limits(row)}" for row in own]
+        for row in own:
+            limits = interval(row["ci_lower"], row["ci_upper"], 4)
+            lines.append(f"    {row['term']} {limits}, {p_value(row['p_value'])}")
     return lines
-
-
-def _scale_limits(row: Row) -> str:
-    return f" {interval(row['ci_lower'], row['ci_upper'], 4)}, {p_value(row['p_value'])}"
 
 
 def companion_text(row: Row, measure: Measure) -> str:

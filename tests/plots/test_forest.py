@@ -45,8 +45,17 @@ def read(ax):
 
 
 def lines(ax):
-    """The table's rows from top to bottom."""
-    return [label.get_text().replace("\u00a0", " ") for label in reversed(ax.get_yticklabels())]
+    """The table's rows from top to bottom: names side by side with figures."""
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    written = {text.xy[1]: text.get_text() for text in figures(ax)}
+    width = max(map(len, names))
+    rows = [f"{name:<{width}}   {written.get(place, '')}" for place, name in enumerate(names)]
+    return [row.replace("\u00a0", " ") for row in reversed(rows)]
+
+
+def figures(ax):
+    """The texts of the table's rows, without titles."""
+    return [text for text in ax.texts if text.get_va() == "center_baseline" and text.get_ha() == "left"]
 
 
 def scatter(ax):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
+import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from metail2.effects.displays import display_transform
 from metail2.effects.measures import MEASURES
-from metail2.errors import MetailError
-from metail2.plots.forest_axes import Canvas, Picture, Words, compose
+from metail2.errors import MetailError, MetailWarning
+from metail2.plots.fonts import REPLACEMENT, Fonts, fonts_for
+from metail2.plots.forest_axes import Canvas, Picture, Words, characters, compose
 from metail2.plots.forest_scale import Scale
-from metail2.plots.forest_table import LAYOUTS, forest_rows, forest_table
+from metail2.plots.forest_table import LAYOUTS, Row, forest_rows, forest_table, plain
 from metail2.plots.forest_words import Facts, effect_name, notes
 from metail2.plots.quiet import own_style
 from metail2.results import Result
+from metail2.wording import some
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,6 +40,9 @@ def forest(
     """Draw a forest plot.
 
     Studies keep their order; one that has no estimate says "not estimable", and the notes under the plot say why.
+    Names in Chinese, Japanese, Korean or another script that Matplotlib's own fonts lack are drawn by a font of the
+    machine, if one of `metail2.plots.fonts.FALLBACKS` is installed; else each such character is drawn as "�" and a
+    `MetailWarning` names the studies.
     Squares have areas proportional to the weights. Intervals that the axis cuts end in an arrow.
 
     Parameters
@@ -116,17 +123,44 @@ def _compose(
 ) -> Picture:
     measure = MEASURES[str(facts.model["measure"])]
     scale = Scale(display_transform(measure, override))
-    table = forest_table(forest_rows(facts, other), facts, scale.transform, arms, layout)
     name = effect_name(measure, scale.transform)
-    sides = favours and (f"← {favours[0]}", f"{favours[1]} →")
+    axis = f"{name}, log scale" if scale.transform.log_axis else f"{name} ({plain(unit)})" if unit else name
+    rows, below = forest_rows(facts, other), notes(facts, other)
+    fonts = fonts_for([*(row.label for row in rows), *below, title or "", axis, *arms, *(favours or ())])
+    if fonts.missing:
+        _report(rows, [title or "", axis, *arms, *(favours or ())], fonts)
+    draw = fonts.drawable
+    experimental, control = (draw(plain(arm)) for arm in arms)
+    rows = [replace(row, label=draw(row.label)) for row in rows]
+    table = forest_table(
+        rows, facts, scale.transform, (experimental, control), layout, lambda text: characters(text, fonts)
+    )
     words = Words(
-        title=title or "",
-        axis=f"{name}, log scale" if scale.transform.log_axis else f"{name} ({unit})" if unit else name,
-        favours=sides,
-        notes=notes(facts, other),
+        title=draw(title or ""),
+        axis=draw(axis),
+        favours=favours and (f"← {draw(favours[0])}", f"{draw(favours[1])} →"),
+        notes=[draw(note) for note in below],
         description=f"{title or 'Forest plot'}: {name}, {len(facts.studies)} studies",
     )
-    return compose(table, scale, float(scale.at(measure.null)), words)
+    return compose(table, scale, float(scale.at(measure.null)), words, fonts)
+
+
+def _report(rows: list[Row], others: list[str], fonts: Fonts) -> None:
+    """Warn of the characters that no font draws, naming the studies and texts they stand in."""
+    from matplotlib import get_cachedir
+
+    def lacks(text: str) -> bool:
+        return not fonts.missing.isdisjoint(text)
+
+    named = [f"{'study' if row.kind == 'study' else 'group'} {row.label.strip()!r}" for row in rows if lacks(row.label)]
+    named += [repr(text) for text in others if lacks(text)]
+    warnings.warn(
+        f"No installed font has the characters {' '.join(sorted(fonts.missing))} of {some(named)}: they are drawn as "
+        f"{REPLACEMENT}; install a font that has them, such as Noto Sans CJK (if it is installed, delete Matplotlib's "
+        f"list of fonts in {get_cachedir()}).",
+        MetailWarning,
+        stacklevel=4,
+    )
 
 
 def _own_axes(picture: Picture) -> Axes:

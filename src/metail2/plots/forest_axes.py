@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import textwrap
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from metail2.plots.fonts import MONO, Fonts, broken, left_to_right
 from metail2.plots.forest_scale import Scale, Ticks, axis_limits, choose_ticks
-from metail2.plots.forest_table import DIAMONDS, NBSP, STUDY_PART, SUMMARIES, Row, Table
-from metail2.plots.quiet import draw_forest, text_renderer
+from metail2.plots.forest_table import BETWEEN, DIAMONDS, NBSP, STUDY_PART, SUMMARIES, Row, Table
+from metail2.plots.quiet import draw_forest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 ACCENT, INK, MUTED, PALE = "#2f6f8f", "#1c2b33", "#5b6770", "#9fbccb"
-MONO, SANS = ["DejaVu Sans Mono", "monospace"], ["DejaVu Sans", "sans-serif"]
 
 # Lengths in points, before scaling to the room there is.
 TEXT, SMALL, TITLE = 8.5, 7.5, 10.5
@@ -31,8 +31,10 @@ PLOT, GAP, MARGIN = 220.0, 12.0, 10.0
 TICK_ROOM, LABEL_ROOM, TITLE_ROOM = 17.0, 13.0, 20.0
 LARGEST, SMALLEST = 9.0, 2.2
 """Sides of the squares with the largest weight, and the least that can be seen."""
-FAVOURS_WIDTH = 24
-"""Characters after which a favours label goes on in a second line."""
+FAVOURS_WIDTH = 110.0
+"""Room after which a favours label goes on in a second line."""
+BOLD = ("heading", "total", *DIAMONDS)
+"""Kinds of rows in bold type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,10 @@ class Picture:
         Position of no effect; NaN if there is none.
     words : Words
         The texts, notes and favours labels broken into lines.
+    fonts : Fonts
+        What the texts are drawn with.
+    figures_left : float
+        Where the table's figures begin, from its left edge.
     left, right, above, below : float
         Room that the texts take around the plot.
     """
@@ -74,6 +80,8 @@ class Picture:
     ticks: Ticks
     null: float
     words: Words
+    fonts: Fonts
+    figures_left: float
     left: float
     right: float
     above: float
@@ -90,16 +98,12 @@ class Picture:
         return ROW * (len(self.table.rows) + 2)
 
 
-def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Measure a line of sans-serif text, in points."""
-    from matplotlib.font_manager import FontProperties
-
-    font = FontProperties(family=SANS, size=size, weight="bold" if bold else "normal")
-    # At 720 dpi rounding to pixels does not show.
-    return float(text_renderer(720).get_text_width_height_descent(text, font, False)[0]) / 10
+def characters(text: str, fonts: Fonts) -> int:
+    """Return the room of a text in the table's header, in characters."""
+    return math.ceil(fonts.width(text, TEXT, mono=True, bold=True) / (ADVANCE * TEXT))
 
 
-def compose(table: Table, scale: Scale, null: float, words: Words) -> Picture:
+def compose(table: Table, scale: Scale, null: float, words: Words, fonts: Fonts) -> Picture:
     """Choose the axis, break the texts into lines, and work out how much room everything takes.
 
     Parameters
@@ -112,6 +116,8 @@ def compose(table: Table, scale: Scale, null: float, words: Words) -> Picture:
         Position of no effect; NaN if there is none.
     words : Words
         The texts.
+    fonts : Fonts
+        What they are drawn with.
 
     Returns
     -------
@@ -119,18 +125,29 @@ def compose(table: Table, scale: Scale, null: float, words: Words) -> Picture:
         Ready to draw at any size.
     """
     limits = axis_limits(*_positions(table.rows, scale), null, _typical_width(table.rows, scale))
-    ticks = choose_ticks(scale, limits, lambda positions, labels: _clear(positions, labels, limits))
-    favours = words.favours and _wrapped(words.favours)
-    left = MARGIN + table.width * ADVANCE * TEXT + GAP
-    right = MARGIN + _overhang(limits, ticks, null, words.axis, favours)
+    ticks = choose_ticks(scale, limits, lambda positions, labels: _clear(positions, labels, limits, fonts))
+    favours = words.favours and _wrapped(words.favours, fonts)
+    widest, names = _named(table, fonts)
+    figures_left = names + len(BETWEEN) * ADVANCE * TEXT
+    left = MARGIN + max(figures_left + table.width * ADVANCE * TEXT, widest) + GAP
+    right = MARGIN + _overhang(limits, ticks, null, words.axis, favours, fonts)
     width = left + PLOT + right - 2 * MARGIN
-    title = _broken([words.title], TITLE, width, bold=True)
-    notes = _broken(words.notes, SMALL, width)
+    title = broken(words.title, width, fonts, TITLE, bold=True)
+    notes = [line for note in words.notes for line in broken(note, width, fonts, SMALL)]
     lines = favours[0].count("\n") + 1 if favours else 0
     below = MARGIN + TICK_ROOM + LABEL_ROOM + lines * NOTE_ROW + len(notes) * NOTE_ROW + 8 * bool(notes)
     above = MARGIN + TITLE_ROOM * len(title)
     lined = Words("\n".join(title), words.axis, favours, notes, words.description)
-    return Picture(table, scale, limits, ticks, null, lined, left, right, above, below)
+    return Picture(table, scale, limits, ticks, null, lined, fonts, figures_left, left, right, above, below)
+
+
+def _named(table: Table, fonts: Fonts) -> tuple[float, float]:
+    """Measure the first column: all of it, and without the notes, which run over the other columns."""
+    kinds = ["total", *(row.kind for row in table.rows)]
+    widths = [
+        fonts.width(name, TEXT, mono=True, bold=kind in BOLD) for name, kind in zip(table.names, kinds, strict=True)
+    ]
+    return max(widths), max(width for width, kind in zip(widths, kinds, strict=True) if kind != "note")
 
 
 def _positions(rows: list[Row], scale: Scale) -> tuple[Floats, Floats, Floats]:
@@ -156,40 +173,32 @@ def _offsets(positions: Any, limits: tuple[float, float]) -> Floats:
     return np.asarray((np.asarray(positions) - limits[0]) / (limits[1] - limits[0]) * PLOT)
 
 
-def _clear(positions: Floats, labels: list[str], limits: tuple[float, float]) -> bool:
+def _clear(positions: Floats, labels: list[str], limits: tuple[float, float], fonts: Fonts) -> bool:
     """Say whether tick labels stand clear of each other."""
-    halves = np.array([text_width(label, SMALL) for label in labels]) / 2
+    halves = np.array([fonts.width(label, SMALL) for label in labels]) / 2
     return bool(np.all(np.diff(_offsets(positions, limits)) > halves[1:] + halves[:-1] + 5))
 
 
-def _overhang(limits: tuple[float, float], ticks: Ticks, null: float, axis: str, favours: Any) -> float:
+def _overhang(limits: tuple[float, float], ticks: Ticks, null: float, axis: str, favours: Any, fonts: Fonts) -> float:
     """Work out how far texts under the axis reach beyond its right end."""
-    ends = [PLOT / 2 + text_width(axis, SMALL) / 2]
+    ends = [PLOT / 2 + fonts.width(axis, SMALL) / 2]
     ends += [
-        float(_offsets(position, limits)) + text_width(label, SMALL) / 2
+        float(_offsets(position, limits)) + fonts.width(label, SMALL) / 2
         for position, label in zip(ticks.major, ticks.labels, strict=True)
     ]
     if favours:
-        ends.append(float(_offsets(null, limits)) + 6 + max(text_width(line, SMALL) for line in favours[1].split("\n")))
+        ends.append(
+            float(_offsets(null, limits)) + 6 + max(fonts.width(line, SMALL) for line in favours[1].split("\n"))
+        )
     return max(0.0, *(end - PLOT for end in ends))
 
 
-def _wrapped(favours: tuple[str, str]) -> tuple[str, str]:
+def _wrapped(favours: tuple[str, str], fonts: Fonts) -> tuple[str, str]:
     """Break both sides into the same number of lines."""
-    left, right = (textwrap.wrap(side, FAVOURS_WIDTH, break_long_words=False) for side in favours)
+    left, right = (broken(side, FAVOURS_WIDTH, fonts, SMALL) for side in favours)
     count = max(len(left), len(right))
     left, right = (side + [NBSP] * (count - len(side)) for side in (left, right))
     return "\n".join(left), "\n".join(right)
-
-
-def _broken(texts: list[str], size: float, width: float, bold: bool = False) -> list[str]:
-    """Break texts into lines of at most `width` points."""
-    lines = []
-    for text in texts:
-        # By the average character of this text, with a little to spare for lines of wide ones.
-        characters = len(text) * width / max(text_width(text, size, bold), 1)
-        lines += textwrap.wrap(text, max(20, int(0.95 * characters)))
-    return lines
 
 
 class Canvas:
@@ -248,7 +257,7 @@ class Canvas:
         self.ax.grid(False)
 
     def _forestplot(self) -> None:
-        """Let forestplot draw the table's text, the whiskers, the squares, the null line and the axis."""
+        """Let forestplot draw the names, the whiskers, the squares, the null line and the axis."""
         picture, factor = self.picture, self.factor
         frame, sizes = _frame(picture)
         draw_forest(
@@ -272,7 +281,7 @@ class Canvas:
             xlabel_size=SMALL * factor,
             xlabel_fontweight="normal",
             xtick_size=SMALL * factor,
-            fontfamily=MONO,
+            fontfamily=list(MONO),
             fontsize=TEXT * factor,
             marker="s",
             markersize=sizes * factor**2,
@@ -285,16 +294,26 @@ class Canvas:
         self.ax.containers[-1].lines[2][0].set_zorder(2.5)  # type: ignore[attr-defined]
 
     def _rows(self) -> None:
-        """Put the rows in place: forestplot measures the room for text in pixels and applies it as points."""
+        """Put the names in place (forestplot measures their room in pixels and applies it as points), then figures."""
         ax, table = self.ax, self.picture.table
         ax.tick_params(axis="y", length=0, pad=self._table_left, labelcolor=INK)
         ax.set_ylim(-0.5, len(table.rows) + 1.5)
-        kinds = [row.kind for row in reversed(table.rows)]
-        for kind, label in zip(kinds, ax.get_yticklabels(), strict=False):
-            if kind in ("heading", "total", *DIAMONDS):
-                label.set_fontweight("bold")
-            elif kind == "note":
-                label.set_color(MUTED)
+        bold = [True, *(row.kind in BOLD for row in table.rows)]
+        for name, each, label in zip(table.names, bold, reversed(ax.get_yticklabels()), strict=True):
+            label.set(**self.picture.fonts.style(name, mono=True, bold=each))
+        for row, label in zip(table.rows, ax.get_yticklabels()[-2::-1], strict=True):
+            label.set_color(MUTED if row.kind == "note" else INK)
+        for place, line in enumerate(reversed([table.header, *table.lines])):
+            self._figures(line, 0, place, bold=bold[len(table.rows) - place])
+
+    def _figures(self, text: str, column: float, place: int, *, bold: bool = True, **style: Any) -> None:
+        """Write `text` in row `place`, `column` characters behind the start of the figures."""
+        x = self.picture.figures_left * self.factor - self._table_left + column * ADVANCE * TEXT * self.factor
+        font = self.picture.fonts.style(text, mono=True, bold=bold)
+        self._text(
+            text, x, 0, xy=(0, place), xycoords=self.ax.get_yaxis_transform(), va="center_baseline",
+            fontsize=TEXT * self.factor, **font, **style,
+        )  # fmt: skip
 
     @property
     def _table_left(self) -> float:
@@ -303,11 +322,11 @@ class Canvas:
 
     def _text(self, text: str, x: float, y: float, **style: Any) -> None:
         """Write `text` at an offset in points from the lower left corner of the plot."""
-        options: Any = {"fontfamily": SANS, "fontsize": SMALL * self.factor, "color": INK, "parse_math": False} | style
-        self.ax.annotate(
-            text, (0, 0), xytext=(x, y), xycoords="axes fraction", textcoords="offset points",
-            annotation_clip=False, **options,
-        )  # fmt: skip
+        options: Any = self.picture.fonts.style(text) | {
+            "xy": (0, 0), "xycoords": "axes fraction", "fontsize": SMALL * self.factor, "color": INK,
+            "parse_math": False,
+        } | style  # fmt: skip
+        self.ax.annotate(text, xytext=(x, y), textcoords="offset points", annotation_clip=False, **options)
 
     def _rule(self, y: float, colour: str) -> None:
         """Draw a line across table and plot at row `y`."""
@@ -320,19 +339,17 @@ class Canvas:
         """Write the titles over the header and rule off header, studies and pooled rows."""
         table = self.picture.table
         count = len(table.rows)
-        self._text(
-            table.titles, -self._table_left, self.height * (count + 1.5) / (count + 2), va="center", fontfamily=MONO,
-            fontsize=TEXT * self.factor, fontweight="bold",
-        )  # fmt: skip
+        for title, middle in table.titles:
+            self._figures(title, middle, count + 1, ha="center")
         self._rule(count - 0.5, INK)
         pooled = sum(row.kind not in STUDY_PART for row in table.rows)
         if pooled:
             self._rule(pooled - 0.5, PALE)
-        if self.picture.words.title:
-            self._text(
-                self.picture.words.title, -self._table_left, self.height + 7 * self.factor, va="bottom",
-                fontsize=TITLE * self.factor, fontweight="bold",
-            )  # fmt: skip
+        title = self.picture.words.title
+        if title:
+            font = self.picture.fonts.style(title, bold=True)
+            y = self.height + 7 * self.factor
+            self._text(title, -self._table_left, y, va="bottom", fontsize=TITLE * self.factor, **font)
 
     def _axis(self) -> None:
         """Finish the axis: minor ticks, label, favours, and the line at the pooled effect."""
@@ -342,7 +359,7 @@ class Canvas:
         ax.tick_params(axis="x", which="minor", length=2 * factor, width=0.6 * factor, color=INK)
         ax.spines["bottom"].set(color=INK, linewidth=0.8 * factor)
         ax.xaxis.labelpad = 2 * factor
-        ax.xaxis.label.set(fontfamily=SANS, color=INK)
+        ax.xaxis.label.set(**picture.fonts.style(picture.words.axis), color=INK, parse_math=False)
         self._favours()
         rows = picture.table.rows
         pooled = next((i for i, row in enumerate(rows) if row.kind in SUMMARIES), None)
@@ -365,7 +382,8 @@ class Canvas:
         """Write the notes under everything, from the table's left edge."""
         notes, factor = self.picture.words.notes, self.factor
         for i, note in enumerate(reversed(notes)):
-            self._text(note, -self._table_left, (MARGIN + i * NOTE_ROW - self.picture.below) * factor, va="bottom")
+            y = (MARGIN + i * NOTE_ROW - self.picture.below) * factor
+            self._text(left_to_right(note), -self._table_left, y, va="bottom")
 
     def _diamond(self, row: Row, place: int) -> None:
         """Draw a pooled effect: filled for random effects, pale for a subgroup, outlined for a common effect."""
@@ -416,8 +434,8 @@ def _frame(picture: Picture) -> tuple[pd.DataFrame, Floats]:
     points = np.where(drawn, points, np.nan)
     columns = {"estimate": points, "lower": lower, "upper": upper}
     frame = pd.DataFrame({name: np.append(values[::-1], np.nan) for name, values in columns.items()})
-    lines = [*reversed(picture.table.lines), picture.table.header]
-    frame["yticklabel"] = [(line or NBSP).replace("$", r"\$") for line in lines]
+    # A "$" would begin a formula.
+    frame["yticklabel"] = [name.replace("$", r"\$") for name in reversed(picture.table.names)]
     return frame, np.append(_areas(picture.table.rows)[::-1], 0.0)
 
 

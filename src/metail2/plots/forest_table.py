@@ -1,4 +1,4 @@
-"""The table of a forest plot: its rows, and each row as one line of monospace text."""
+"""The table of a forest plot: its rows, each a name and one line of figures in monospace text."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ import pandas as pd
 
 from metail2.effects.measures import MEASURES
 from metail2.effects.transforms import Transform
+from metail2.plots.fonts import left_to_right
 from metail2.plots.forest_words import Facts, effect_header, group_heterogeneity, model_label
 from metail2.registry import Registry
 from metail2.wording import MINUS, hundredths, number
 
 NBSP = "\u00a0"
+BETWEEN = "   "
+"""What parts the blocks of a line."""
 SUMMARIES = ("random", "common")
 DIAMONDS = ("subtotal", *SUMMARIES)
 STUDY_PART = ("heading", "study", "subtotal", "note")
@@ -81,57 +84,62 @@ class Table:
     ----------
     rows : list of Row
         From top to bottom.
+    names : list of str
+        The first column, its header first, no two alike. How wide they are depends on the fonts.
     lines : list of str
-        One line of equal width a row.
-    header, titles : str
-        The header line, and the line of titles over it.
+        The figures: one line of equal width a row, empty where the name runs over all columns.
+    header : str
+        The line over the figures.
+    titles : list of tuple of str and float
+        Titles over the header, each with its middle in characters from the start of the lines.
     """
 
     rows: list[Row]
+    names: list[str]
     lines: list[str]
     header: str
-    titles: str
+    titles: list[tuple[str, float]]
 
     @property
     def width(self) -> int:
-        """Characters of the widest line."""
-        return max(len(line) for line in (*self.lines, self.header, self.titles))
+        """Characters of a line."""
+        return len(self.header)
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column as text: one cell a row, aligned to the right unless `left`."""
+    """A column as text: one cell a row, aligned to the right."""
 
     header: str
     cells: list[str]
-    left: bool = False
 
     @property
     def width(self) -> int:
         """Characters of the widest cell."""
         return max(len(text) for text in (self.header, *self.cells))
 
-    def aligned(self, text: str) -> str:
-        """Pad `text` to the column's width."""
-        return text.ljust(self.width) if self.left else text.rjust(self.width)
-
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Columns under one title (which may be empty)."""
+    """Columns under one title (which may be empty), which takes the room of `least` characters."""
 
     title: str
     columns: list[Column]
+    least: int
 
     def line(self, texts: Iterable[str]) -> str:
         """Join one text a column, padded to the block's width."""
-        cells = [column.aligned(text) for column, text in zip(self.columns, texts, strict=True)]
-        return "  ".join(cells).rjust(len(self.title))
+        cells = [text.rjust(column.width) for column, text in zip(self.columns, texts, strict=True)]
+        return "  ".join(cells).rjust(self.least)
 
     @property
-    def heading(self) -> str:
-        """The title, centred over the block."""
-        return self.title.center(len(self.line(column.header for column in self.columns)))
+    def header(self) -> str:
+        """The line of the columns' headers."""
+        return self.line(column.header for column in self.columns)
+
+
+Room = Callable[[str], int]
+"""Says how many characters' room a text takes that may hold wider ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,7 @@ class Context:
     facts: Facts
     transform: Transform
     arms: tuple[str, str]
+    room: Room
 
 
 Columns = Callable[[Context], list[Block]]
@@ -149,7 +158,7 @@ Columns = Callable[[Context], list[Block]]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A table's columns, in order, left of the plot."""
+    """A table's columns, in order, between the rows' names and the plot."""
 
     columns: tuple[Columns, ...]
 
@@ -191,12 +200,12 @@ def _study_rows(studies: pd.DataFrame) -> list[Row]:
     rows, current = [], ""
     for group, (_, study) in zip(groups, studies.iterrows(), strict=True):
         if group and group != current:
-            rows.append(Row("heading", _plain(group)))
+            rows.append(Row("heading", plain(group)))
         current = group
         indent = "  " if group else ""
         inputs = {name: float(study[name]) for name in names}
         estimate, lower, upper, weight = (float(study[name]) for name in ("yi", "ci_lower", "ci_upper", "weight"))
-        rows.append(Row("study", indent + _plain(str(study["study"])), estimate, lower, upper, weight, inputs))
+        rows.append(Row("study", indent + plain(str(study["study"])), estimate, lower, upper, weight, inputs))
     return rows
 
 
@@ -215,8 +224,8 @@ def _grouped_rows(facts: Facts) -> list[Row]:
     return rows + _study_rows(apart.assign(group=apart["group"].replace("", "Group missing")))
 
 
-def _plain(label: str) -> str:
-    # One character a column, also where an accent came as a character of its own; no line breaks.
+def plain(label: str) -> str:
+    """Write `label` in one line, an accent that came as a character of its own joined to its letter."""
     return unicodedata.normalize("NFC", " ".join(label.split()))
 
 
@@ -248,17 +257,14 @@ def _summary_row(facts: Facts) -> Row:
     return Row(kind, model_label(method), estimate, lower, upper)
 
 
-def study_column(context: Context) -> list[Block]:
-    """Name the rows."""
-    return [Block("", [Column("Study", ["" if row.kind == "note" else row.label for row in context.rows], left=True)])]
-
-
 def arm_columns(context: Context) -> list[Block]:
     """Show the input columns of the measure's family, by arm."""
-    return [
-        Block(title.format(*context.arms), [Column(header, _inputs(context.rows, name)) for name, header in columns])
-        for title, columns in _parts(context.facts.studies)
-    ]
+    blocks = []
+    for part, columns in _parts(context.facts.studies):
+        title = part.format(*context.arms)
+        cells = [Column(header, _inputs(context.rows, name)) for name, header in columns]
+        blocks.append(Block(title, cells, context.room(title)))
+    return blocks
 
 
 def _inputs(rows: list[Row], name: str) -> list[str]:
@@ -278,7 +284,7 @@ def weight_column(context: Context) -> list[Block]:
     if all(math.isnan(weight) for weight in weights):
         return []
     cells = ["" if math.isnan(weight) else f"{weight:.1f} %" for weight in weights]
-    return [Block("", [Column("Weight", cells)])]
+    return [Block("", [Column("Weight", cells)], 0)]
 
 
 def effect_column(context: Context) -> list[Block]:
@@ -290,7 +296,7 @@ def effect_column(context: Context) -> list[Block]:
     unit = f"{transform.unit.strip()} " if transform.unit else ""
     title = effect_header(MEASURES[str(context.facts.model["measure"])], transform)
     header = f"{unit}({context.facts.interval})".center(max(len(title), *map(len, cells)))
-    return [Block(title, [Column(header, cells)])]
+    return [Block(title, [Column(header, cells)], len(title))]
 
 
 def effect_digits(estimates: list[float], transform: Transform) -> int:
@@ -319,11 +325,13 @@ def _effect_cells(rows: list[Row], shown: list[tuple[Any, ...]], digits: int) ->
     return cells
 
 
-LAYOUTS.add("classic", Layout((study_column, arm_columns, weight_column, effect_column)))
+LAYOUTS.add("classic", Layout((arm_columns, weight_column, effect_column)))
 
 
-def forest_table(rows: list[Row], facts: Facts, transform: Transform, arms: tuple[str, str], layout: str) -> Table:
-    """Write every row as one line of text, its columns aligned.
+def forest_table(
+    rows: list[Row], facts: Facts, transform: Transform, arms: tuple[str, str], layout: str, room: Room
+) -> Table:
+    """Write the figures of every row as one line of text, its columns aligned.
 
     Parameters
     ----------
@@ -337,38 +345,48 @@ def forest_table(rows: list[Row], facts: Facts, transform: Transform, arms: tupl
         Names of the two arms.
     layout : str
         A key of `LAYOUTS`.
+    room : callable
+        Says how many characters' room the name of an arm takes.
 
     Returns
     -------
     Table
-        The lines.
+        Names and lines.
     """
-    context = Context(rows, facts, transform, arms)
+    context = Context(rows, facts, transform, arms, room)
     blocks = [block for columns in LAYOUTS[layout].columns for block in columns(context)]
     lines = [
-        _line(
-            [row.label]
-            if row.kind == "note"
-            else (block.line(column.cells[i] for column in block.columns) for block in blocks)
-        )
+        "" if row.kind == "note" else _line(block.line(column.cells[i] for column in block.columns) for block in blocks)
         for i, row in enumerate(rows)
     ]
-    header = _line(block.line(column.header for column in block.columns) for block in blocks)
-    titles = _line(block.heading for block in blocks)
-    return Table(rows, _distinct(lines), header, titles)
+    names = _distinct(["Study", *(row.label for row in rows)])
+    return Table(rows, names, lines, _line(block.header for block in blocks), _titles(blocks))
+
+
+def _titles(blocks: list[Block]) -> list[tuple[str, float]]:
+    titles, start = [], 0
+    for block in blocks:
+        width = len(block.header)
+        titles.append((block.title, start + width / 2))
+        start += width + len(BETWEEN)
+    return [(title, middle) for title, middle in titles if title]
 
 
 def _line(texts: Iterable[str]) -> str:
-    # SVG drops spaces at the start and in runs; a "$" would begin a formula.
-    line = "   ".join(texts)
-    return re.sub(r"^ +| {2,}| $", lambda run: NBSP * len(run.group()), line)
+    return _blanks(BETWEEN.join(texts))
 
 
-def _distinct(lines: list[str]) -> list[str]:
-    """Make equal lines differ by trailing blanks: forestplot places rows by their text."""
-    seen: dict[str, int] = {}
-    distinct = []
-    for line in lines:
-        seen[line] = seen.get(line, -1) + 1
-        distinct.append(line + NBSP * seen[line])
-    return distinct
+def _blanks(text: str) -> str:
+    # SVG drops spaces at the start and in runs.
+    return re.sub(r"^ +| {2,}| $", lambda run: NBSP * len(run.group()), text)
+
+
+def _distinct(labels: Iterable[str]) -> list[str]:
+    """Make equal names differ by trailing blanks: forestplot places rows by their text."""
+    names: dict[str, None] = {}
+    for label in labels:
+        name = left_to_right(_blanks(label)) or NBSP
+        while name in names:
+            name += NBSP
+        names[name] = None
+    return list(names)

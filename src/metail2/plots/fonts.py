@@ -1,0 +1,162 @@
+"""Which fonts draw the texts of a picture, how wide they are, and which characters no font has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from metail2.plots.quiet import text_renderer
+
+MONO, SANS = ("DejaVu Sans Mono", "DejaVu Sans"), ("DejaVu Sans", "DejaVu Sans Mono")
+"""Families that come with Matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew, but no Chinese, Japanese or Korean."""
+
+FALLBACKS = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK TC", "Noto Sans CJK KR", "Noto Sans JP", "Noto Sans SC",
+    "Noto Sans TC", "Noto Sans KR", "Source Han Sans", "Source Han Sans SC", "Hiragino Sans", "Hiragino Sans GB",
+    "PingFang SC", "Heiti TC", "Apple SD Gothic Neo", "AppleGothic", "Microsoft YaHei", "Microsoft JhengHei",
+    "Yu Gothic", "Meiryo", "MS Gothic", "Malgun Gothic", "SimHei", "SimSun", "WenQuanYi Micro Hei",
+    "WenQuanYi Zen Hei", "Droid Sans Fallback", "IPAexGothic", "NanumGothic", "Nirmala UI", "Noto Sans Devanagari",
+    "Noto Sans Bengali", "Noto Sans Tamil", "Noto Sans Thai", "Leelawadee UI", "Tahoma", "Arial Unicode MS",
+    "Unifont",
+)  # fmt: skip
+"""Families of other scripts, in the order in which they are asked for a character that the own ones lack."""
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+MARK = "\N{LEFT-TO-RIGHT MARK}"
+_LETTERS = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc"
+RIGHT_TO_LEFT = re.compile(rf"[{_LETTERS}](?:[{_LETTERS}\s\d]*[{_LETTERS}\d])?")
+"""A name in Hebrew, Arabic or a script like these, with its year."""
+SPARE = 0.97
+"""Of a line's room, what is filled: on a screen, letters stand on pixels and take a little more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fonts:
+    """The fonts of one picture.
+
+    Attributes
+    ----------
+    fallbacks : tuple of str
+        Installed families of `FALLBACKS` that its texts need.
+    borrowed : frozenset of str
+        Characters that these draw.
+    missing : frozenset of str
+        Characters that no font draws.
+    """
+
+    fallbacks: tuple[str, ...]
+    borrowed: frozenset[str]
+    missing: frozenset[str]
+
+    def drawable(self, text: str) -> str:
+        """Put "�" for every character that no font draws."""
+        return "".join(REPLACEMENT if character in self.missing else character for character in text)
+
+    def style(self, text: str, mono: bool = False, bold: bool = False) -> dict[str, Any]:
+        """Return the family and the weight that draw `text`.
+
+        A fallback need not have a bold face, and Matplotlib would log that it has none: its texts are never bold.
+        """
+        borrows = not self.borrowed.isdisjoint(text)
+        families = [*(MONO if mono else SANS), *(self.fallbacks if borrows else ())]
+        return {"fontfamily": families, "fontweight": "bold" if bold and not borrows else "normal"}
+
+    def width(self, text: str, size: float, mono: bool = False, bold: bool = False) -> float:
+        """Measure a line of text, in points."""
+        from matplotlib.font_manager import FontProperties
+
+        style = self.style(text, mono, bold)
+        font = FontProperties(family=style["fontfamily"], weight=style["fontweight"], size=size)
+        # At 720 dpi rounding to pixels does not show.
+        return float(text_renderer(720).get_text_width_height_descent(text, font, False)[0]) / 10
+
+
+def fonts_for(texts: Iterable[str]) -> Fonts:
+    """Find the fonts that `texts` need.
+
+    Parameters
+    ----------
+    texts : iterable of str
+        Everything that is written on the picture.
+
+    Returns
+    -------
+    Fonts
+        With the fewest fallbacks, in their order.
+    """
+    written = frozenset(character for character in "".join(texts) if not character.isspace())
+    lacking = missing = written.difference(*map(_characters, MONO))
+    fallbacks = []
+    for family in FALLBACKS if lacking else ():
+        found = missing & _characters(family)
+        if found:
+            fallbacks.append(family)
+            missing -= found
+    return Fonts(tuple(fallbacks), lacking - missing, missing)
+
+
+@cache
+def _characters(family: str) -> frozenset[str]:
+    """List the characters of a family; none if it is not installed."""
+    from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+
+    if family not in fontManager.get_font_names():
+        return frozenset()
+    path = findfont(FontProperties(family=[family]), fallback_to_default=False)
+    return frozenset(map(chr, get_font(path).get_charmap()))
+
+
+def left_to_right(text: str) -> str:
+    """Keep a line in the order of the page: a name in Arabic or Hebrew turns round, not what stands beside it."""
+    turned = RIGHT_TO_LEFT.sub(lambda name: name.group() + MARK, text)
+    return text if turned == text else MARK + turned
+
+
+def broken(text: str, room: float, fonts: Fonts, size: float, bold: bool = False) -> list[str]:
+    """Break `text` into lines of at most `room` points, between words, and within a word that is wider than a line.
+
+    Parameters
+    ----------
+    text : str
+        One paragraph.
+    room : float
+        Width of a line in points.
+    fonts : Fonts
+        What it is drawn with.
+    size : float
+        Size in points.
+    bold : bool
+        Whether it is bold.
+
+    Returns
+    -------
+    list of str
+        The lines; none of an empty text.
+    """
+
+    def fits(line: str) -> bool:
+        return fonts.width(line, size, bold=bold) <= SPARE * room
+
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if fits(longer):
+            lines[-1:] = [longer]
+        elif fits(word):
+            lines.append(word)
+        else:
+            lines[-1:] = _cut(longer, fits)
+    return lines
+
+
+def _cut(text: str, fits: Callable[[str], bool]) -> list[str]:
+    """Break `text` between any two characters."""
+    lines = [""]
+    for character in text:
+        if lines[-1] and not fits(lines[-1] + character):
+            lines.append("")
+        lines[-1] += character
+    return lines

@@ -88,6 +88,37 @@ def test_a_factor_of_numbers(bcg):
     assert row["estimate"] == pytest.approx(own["estimate"], rel=1e-12)
 
 
+ODD = ["my.alloc", "method of allocation", "alloc (how?)", "a-b+c:d*e", "Zuteilung, Ä/ß"]
+ODD_LEVELS = {
+    "alternate": "alt. (day, month)",
+    "random": "C(x)[T.y]",
+    "systematic": "a:b - 50 % \u2212 `q` 'r' \"s\" {t}",
+}
+
+
+@pytest.mark.parametrize("column", ODD)
+@pytest.mark.parametrize("formula", ["`{}` + ablat", "C(`{}`) + ablat"])
+def test_punctuation_in_the_names_of_factors_and_levels(bcg, column, formula):
+    odd = bcg.assign(**{column: bcg.moderators["alloc"].map(ODD_LEVELS)})
+    table = pairwise(fit(odd, formula.format(column)), column)
+    # the levels sort as C(x)…, a:b…, alt.…: the pairs are the same, turned round
+    first, second, third = sorted(ODD_LEVELS.values())
+    assert table["contrast"].tolist() == [f"{second} − {first}", f"{third} − {first}", f"{third} − {second}"]
+    plain = pairwise(fit(bcg), "alloc").set_index("contrast")["estimate"]
+    expected = [plain["systematic − random"], -plain["random − alternate"], -plain["systematic − alternate"]]
+    assert table["estimate"].tolist() == pytest.approx(expected, rel=1e-9)
+
+
+def test_a_column_name_with_a_dot_is_one_name(bcg):
+    odd = bcg.assign(**{"my.alloc": bcg.moderators["alloc"], "my.year": bcg.moderators["year"]})
+    result = fit(odd, "my.alloc + my.year")
+    assert pairwise(result, "my.alloc")["contrast"].tolist() == pairwise(fit(bcg), "alloc")["contrast"].tolist()
+    with pytest.raises(UnknownChoice, match=r"Unknown factor 'my'\. .*Choose from: my\.alloc, my\.year"):
+        pairwise(result, "my")
+    with pytest.raises(ModelError, match=r"'my\.year' enters the model as a number.*write C\(`my\.year`\)"):
+        pairwise(result, "my.year")
+
+
 def test_p_values_are_adjusted_for_their_number(bcg):
     result = fit(bcg)
     plain = pairwise(result, "alloc")

@@ -205,8 +205,7 @@ def _adjusted(p_value: Floats, adjust: str) -> Floats:
 
 def _differences(result: RandomEffectsResult, factor: str) -> tuple[list[object], Floats]:
     """Levels of a factor, and how the design row of each differs from that of the first; shape (levels, p)."""
-    encoding = result.design.encoding
-    named = [] if encoding is None else sorted(map(str, encoding.required_variables))
+    named = sorted(result.design.moderators)
     if not named:
         raise ModelError(f"The model has no moderators, so there are no levels of {factor!r} to compare.")
     if factor not in named:
@@ -223,7 +222,10 @@ def _differences(result: RandomEffectsResult, factor: str) -> tuple[list[object]
             "that one; give the differences you mean to contrasts()."
         )
     if np.linalg.matrix_rank(differences[:, 0]) < len(levels) - 1:
-        raise ModelError(f"{factor!r} enters the model as a number, not as a factor; write C({factor}) in the formula.")
+        written = factor if factor.isidentifier() else f"`{factor}`"
+        raise ModelError(
+            f"{factor!r} enters the model as a number, not as a factor; write C({written}) in the formula."
+        )
     return levels, differences[:, 0]
 
 

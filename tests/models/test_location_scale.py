@@ -11,6 +11,7 @@ import metail2 as m2
 from metail2.errors import MetailWarning, ModelError, UnknownChoice
 from metail2.models.location_scale import LocationScale
 from metail2.results import GLANCE_COLUMNS, STATUS, STUDY_COLUMNS, TIDY_COLUMNS, Result
+from metail2.wording import listed
 
 LINKS = ("log", "identity")
 OWN = ["level", "link", "p_scale", "qs", "qs_df", "qs_p", "lr", "lr_df", "lr_p", "tau2_min", "tau2_max", "iterations",
@@ -82,6 +83,43 @@ def test_ratios_are_of_the_location_part_only(bcg):
     assert f"Pooled risk ratio {np.exp(pooled.estimate):.3f}, 95 % interval {np.exp(pooled.ci_lower):.3f} to" in (
         pooled.summary()
     )
+
+
+@pytest.mark.parametrize(
+    ("scale", "level"),
+    [
+        ("weeks", {"intercept"}),
+        ("1", {"intercept"}),
+        ("drug + weeks", {"intercept"}),
+        ("0 + drug", {"drug[a]", "drug[b]"}),
+        ("0 + drug + center(weeks)", {"drug[a]", "drug[b]"}),
+        ("0 + half", {"half"}),
+    ],
+)
+@pytest.mark.parametrize("link", LINKS)
+def test_the_level_of_tau2_has_no_p_value_in_the_text(spreading, scale, level, link):
+    result = LocationScale(scale, link=link).fit(spreading)
+    assert set(result.untested) == {f"scale:{term}" for term in level}
+    text, null = result.summary(), {"log": "1, which depends on the unit", "identity": "0, the least it can be"}[link]
+    for row in result.tidy().itertuples():
+        line = next(line for line in text.splitlines() if line.startswith(f"  {row.term} "))
+        assert (", P " in line) is (row.term not in result.untested)
+    assert f"No P value for {listed(list(result.untested))}: a test of 0 would be one of τ² = {null}" in text
+    np.testing.assert_array_equal(result.tidy()["p_value"].iloc[1:], result.scale_wald.p_value)
+
+
+@pytest.mark.parametrize("scale", ["weeks", "0 + drug + center(weeks)", "drug + weeks"])
+def test_exactly_those_coefficients_are_untested_whose_test_depends_on_the_unit(spreading, scale):
+    c = 100.0
+    other = m2.EffectSizes.from_arrays(c * spreading.yi, c**2 * spreading.vi, moderators=spreading.moderators)
+    before, after = (LocationScale(scale).fit(effects) for effects in (spreading, other))
+    shift = (after.tidy().set_index("term") - before.tidy().set_index("term")).loc[list(before.untested)]
+    np.testing.assert_allclose(shift["estimate"], 2 * np.log(c), rtol=1e-6)
+    assert (shift["p_value"].abs() > 1e-3).all()
+    rest = [f"scale:{term}" for term in before.scale.terms if f"scale:{term}" not in before.untested]
+    for column in ("estimate", "p_value"):
+        one, two = (result.tidy().set_index("term").loc[rest, column] for result in (before, after))
+        np.testing.assert_allclose(two, one, rtol=1e-5)
 
 
 # ------------------------------------------------------------------------------------- the random-effects model

@@ -106,15 +106,43 @@ class LocationScaleResult(PooledResult):
         exponentiate : bool
             Show location coefficients of a log-scale measure as ratios; scale coefficients, which are differences of
             log τ² or τ², stay as they are.
+
+        Notes
+        -----
+        Every row tests that its coefficient is 0. Of the scale intercept (see `untested`) that is no hypothesis: with
+        the log link it says that τ² is 1, which depends on the unit of the effects; with the identity link that τ² is
+        0, the edge of what it can be, where z and t do not hold. `summary` therefore shows no P value there.
         """
         names = tuple(f"scale:{term}" for term in self.scale.terms)
         scale = PooledResult(self.spec, self.effects, names, self.scale_wald)
         return pd.concat([super().tidy(exponentiate), scale.tidy()], ignore_index=True)
 
+    @property
+    def untested(self) -> tuple[str, ...]:
+        """Names in `tidy` of the scale coefficients that hold the level of τ², of which a test against 0 means nothing.
+
+        Effects in another unit have another level of τ². With a constant among the scale columns, only the
+        coefficients that make up the constant take it in: the intercept, or those of all levels of a factor. Without
+        one, all do.
+        """
+        z = self.scale.x
+        constant = np.linalg.lstsq(z, np.ones(len(z)), rcond=None)[0]
+        part = np.abs(constant) * np.abs(z).max(axis=0)
+        holds = part > IN_SPAN * part.max() if _holds_constant(z) else np.ones(len(part), dtype=bool)
+        return tuple(f"scale:{term}" for term, held in zip(self.scale.terms, holds, strict=True) if held)
+
     def summary(self) -> str:
-        """Return the result as text, on the scale readers think in."""
-        of = "log τ²" if self.spec.link == "log" else "τ²"
-        lines = [summary_text(self), f"  Rows named scale: are coefficients of {of} ({self.spec.link} link)."]
+        """Return the result as text, on the scale readers think in; without P values for the level of τ²."""
+        of, null = (
+            ("log τ²", "1, which depends on the unit of the effects")
+            if self.spec.link == "log"
+            else ("τ²", "0, the least it can be, where the test does not hold")
+        )
+        lines = [
+            summary_text(self, self.untested),
+            f"  Rows named scale: are coefficients of {of} ({self.spec.link} link).",
+            f"  No P value for {listed(list(self.untested))}: a test of 0 would be one of τ² = {null}.",
+        ]
         return "\n".join(lines if self.terms != ("intercept",) else [*lines, self._pooled_text()])
 
     def _pooled_text(self) -> str:

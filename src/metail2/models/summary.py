@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from typing import Any
 
 from metail2.effects.measures import MEASURES, Measure
@@ -13,11 +14,14 @@ from metail2.wording import PREDICTION_NAMES, TAU2_NAMES, TEST_NAMES, hundredths
 Row = dict[Any, Any]
 
 
-def summary_text(result: Pooled) -> str:
-    """Write what a reader needs to judge a pooled result: model, estimate, heterogeneity, notes."""
+def summary_text(result: Pooled, untested: Collection[str] = ()) -> str:
+    """Write what a reader needs to judge a pooled result: model, estimate, heterogeneity, notes.
+
+    Of the terms in `untested` no P value is shown, because 0 is no hypothesis about them.
+    """
     glance = result.glance().to_dict("records")[0]
     measure = MEASURES[glance["measure"]]
-    lines = [model_line(glance, measure), "", *_coefficients(result, glance, measure)]
+    lines = [model_line(glance, measure), "", *_coefficients(result, glance, measure, untested)]
     lines += _sized(result, measure)
     lines += _beside(result, measure)
     if not math.isnan(glance["pi_lower"]):
@@ -54,7 +58,7 @@ def model_line(glance: Row, measure: Measure) -> str:
     return f"{name}, {studies}, {TAU2_NAMES[glance['method']]}, {TEST_NAMES[glance['test']]}{weights}"
 
 
-def _coefficients(result: Pooled, glance: Row, measure: Measure) -> list[str]:
+def _coefficients(result: Pooled, glance: Row, measure: Measure, untested: Collection[str]) -> list[str]:
     rows = result.tidy().to_dict("records")
     if [row["term"] for row in rows] == ["intercept"]:
         row = rows[0]
@@ -66,7 +70,8 @@ def _coefficients(result: Pooled, glance: Row, measure: Measure) -> list[str]:
     lines = [f"  coefficients on the scale of the {measure.scale}, with {_level(glance)} intervals:"]
     for row in rows:
         limits = interval(row["ci_lower"], row["ci_upper"], 4)
-        lines.append(f"  {row['term']} {number(row['estimate'], 4)}, {limits}, {p_value(row['p_value'])}")
+        p = "" if row["term"] in untested else f", {p_value(row['p_value'])}"
+        lines.append(f"  {row['term']} {number(row['estimate'], 4)}, {limits}{p}")
     return lines
 
 

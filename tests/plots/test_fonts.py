@@ -129,8 +129,8 @@ def test_one_warning_names_the_studies_that_no_font_draws(made, alone, tmp_path)
     assert caught[0].filename == __file__
     assert str(caught[0].message).startswith(
         "No installed font has the characters 伟 大 张 김 of group '伟', study '张伟 2018', study '김 2020' and "
-        "'伟大': they are drawn as \ufffd; install a font that has them, such as Noto Sans CJK (if it is installed, delete "
-        "Matplotlib's list of fonts in "
+        "'伟大': they are drawn as \ufffd; install a font that has them, such as Noto Sans CJK (if it is installed, "
+        "delete Matplotlib's list of fonts in "
     )
     names = [label.get_text().strip("\u00a0") for label in ax.get_yticklabels()]
     assert f"{REPLACEMENT * 2} 2018" in names

@@ -82,6 +82,78 @@ def test_a_figure_that_can_be_had_from_others_is_not_missed(substitute):
     assert found(table.assign(**dict.fromkeys(substitute, "")), "MD") == [("M007", 2)]
 
 
+ONE_GROUP = {"study": ["Ames", "Bo", "Cy"], "n": [20, 30, 25], "r": [0.5, 0.5, 0.5]}
+TIMES = ONE_GROUP | {"mean_pre": [10.0, 11, 12], "mean_post": [12.0, 13, 15]}
+CHANGES = {
+    "CVRC": TIMES | {"se_pre": [1.0, 1.1, 1.2], "sd_post": [5.0, 6, 7]},
+    "VRC": TIMES | {"se_pre": [1.0, 1.1, 1.2], "se_post": [1.1, 1.2, 1.3]},
+    "ROMC": TIMES | {"sd_pre": [5.0, 6, 7], "se_post": [1.1, 1.2, 1.3]},
+    "SMCR": TIMES | {"se_pre": [1.0, 1.1, 1.2]},
+    "MC": ONE_GROUP | {"mean_change": [1.0, 2, 3], "se_change": [1.0, 1.1, 1.2]},
+    "SMCC": TIMES | {"se_change": [1.0, 1.1, 1.2]},
+}
+
+
+@pytest.mark.parametrize("measure", CHANGES)
+def test_standard_errors_of_a_change_score_stand_for_its_sds_here_as_in_harmonise(measure):
+    table = pd.DataFrame(CHANGES[measure])
+    errors = [name for name in table if name.startswith("se_")]
+    sds = {name.replace("se", "sd"): table[name] * table["n"] ** 0.5 for name in errors}
+    assert found(table, measure) == []
+    harmonised = m2.harmonise(table, measure=measure)
+    whole = m2.effect_sizes(table.assign(mean_change=table.get("mean_change", 0), **sds).assign(
+        mean_change=lambda one: one["mean_post"] - one["mean_pre"] if "mean_post" in one else one["mean_change"]
+    ), measure)  # fmt: skip
+    assert harmonised.yi == pytest.approx(whole.yi, rel=1e-12)
+    assert harmonised.vi == pytest.approx(whole.vi, rel=1e-12)
+    assert harmonised.trail["conversion"].str.contains("SD from standard error").any()
+    refused = (
+        "needs the columns" if measure == "SMCC" else rf"but harmonise\(\) takes .*{errors[0]}.* in place of .*sd_"
+    )
+    with pytest.raises(EffectSizeError, match=refused):
+        m2.effect_sizes(table, measure)
+
+
+@pytest.mark.parametrize(
+    ("measure", "lacks"),
+    [(measure, lacks) for measure in CHANGES for lacks in ("n", "se", "mean") if (measure, lacks) != ("VRC", "mean")],
+)
+def test_a_row_that_lacks_a_figure_beside_standard_errors_is_found(measure, lacks):
+    table = pd.DataFrame(CHANGES[measure])
+    column = next(name for name in table if name.startswith(lacks))
+    table[column] = table[column].astype(float)
+    table.loc[1, column] = float("nan")
+    says = [finding.message for finding in validate(table, measure) if finding.code == "M007"]
+    assert len(says) == 1
+    assert says[0].startswith(f"table, row 3, Bo: has no figure in column '{column}', so its")
+    with pytest.warns(m2.MetailWarning, match="Bo cannot be computed"):
+        assert m2.harmonise(table, measure=measure).complete.tolist() == [True, False, True]
+
+
+def test_validate_and_harmonise_miss_the_same_columns():
+    table = pd.DataFrame(CHANGES["CVRC"]).drop(columns="r")
+    (finding,) = validate(table, "CVRC")
+    assert "but r is missing" in finding.message
+    with pytest.raises(EffectSizeError, match=r"sd_pre n r; r is missing\. The table has"):
+        m2.harmonise(table, measure="CVRC")
+    with pytest.raises(EffectSizeError, match=r"sd_pre and r are missing, but harmonise\(\) takes se_pre in place of"):
+        m2.effect_sizes(table, "CVRC")
+
+
+def test_a_row_whose_sd_is_missing_beside_its_standard_error_is_told_what_takes_it():
+    table = pd.DataFrame(CHANGES["CVRC"]).assign(sd_pre=[4.0, None, None], se_pre=[None, 1.1, None])
+    with pytest.warns(m2.MetailWarning) as caught:
+        m2.effect_sizes(table, "CVRC")
+    text = str(caught[0].message)
+    assert "sd_pre is missing, but harmonise() takes se_pre in place of sd_pre" in text
+    assert found(table, "CVRC") == [("M007", 4)]
+
+
+def test_an_estimate_of_another_measure_stands_for_nothing():
+    table = pd.DataFrame({"study": ["Ames"], "t": [1.0], "n": [10], "mean_change": [1.0]})
+    assert [code for code, _ in found(table, "PCOR")] == ["M004"]
+
+
 def test_a_printed_estimate_stands_for_its_arms():
     table = BROKEN.iloc[[1]].reset_index(drop=True).assign(sd1="", estimate="-0.1", se="0.45")
     assert found(table, "MD") == []

@@ -21,6 +21,7 @@ from metail2.effects.effect_sizes import LARGEST
 from metail2.effects.measures import MEASURES
 from metail2.effects.reasons import undefined_reasons
 from metail2.errors import EffectSizeError
+from metail2.records.mixed_columns import ESTIMATE_IS, has_estimates
 from metail2.wording import listed, some
 
 TEXT = describe(
@@ -131,6 +132,8 @@ STANDS_FOR: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "events": (("percent",),),
 }
 """A quantity of an arm → sets of others, each of which it can be had from."""
+MEANS_OF_CHANGE = ("mean_post", "mean_pre")
+"""What a mean change can be had from."""
 INTERVAL = ("estimate", "ci_lower", "ci_upper", "hr")
 """What is printed as infinite where the interval has no end."""
 ESTIMATES = ("estimate", "yi", "mean_change", "hr", "log_hr")
@@ -248,12 +251,12 @@ def _ways_without_p(view: View) -> list[tuple[str, ...]]:
     """Sets of columns that an effect can be computed from and that the table has, or has substitutes for."""
     measures = MEASURES.values() if view.measure is None else (view.measure,)
     ways = dict.fromkeys(way for measure in measures for way in measure.family.columns if "p" not in way)
-    return [way for way in ways if all(name in view or _substitutes(view, name) for name in way)]
+    return [way for way in ways if all(name in view or _stand_ins(view, name) for name in way)]
 
 
 def _needs_p(view: View, ways: list[tuple[str, ...]], at: int) -> bool:
     """Whether a row has half an effect: an estimate without its precision, means without SDs, a direction."""
-    if any(all(_given(view, name, at) or _substitutes(view, name, at) for name in way) for way in ways):
+    if any(all(_given(view, name, at) or _stand_ins(view, name, at) for name in way) for way in ways):
         return False
     if all(_given(view, name, at) for name in ("mean_post", "sd_post", "mean_pre", "sd_pre")):
         return False  # a correlation can be assumed
@@ -286,10 +289,11 @@ def _same_columns(table: pd.DataFrame, view: View) -> Iterator[Finding]:
 def _missing_columns(view: View, measure: Measure) -> Iterator[Finding]:
     """Say which columns are missing from the set of the measure that is nearest to being there."""
     ways = measure.family.columns
-    if any(all(name in view for name in names) for names in ways) or _has_estimates(view):
+    if any(all(name in view for name in names) for names in ways) or _has_estimates(view, measure):
         return
-    nearest = max(ways, key=lambda names: sum(name in view for name in names) / len(names))
-    missing = [name for name in nearest if name not in view and not _substitutes(view, name)]
+    known = {name for names in ways for name in names if name in view or _stand_ins(view, name)}
+    nearest = max(ways, key=lambda names: len(known.intersection(names)) / len(names))
+    missing = [name for name in nearest if name not in known]
     if missing:
         yield found(NO_COLUMNS, (
             f"{measure.code} needs the columns {' '.join(nearest)}, but {listed(missing)} "
@@ -297,8 +301,11 @@ def _missing_columns(view: View, measure: Measure) -> Iterator[Finding]:
         ), file=view.file)  # fmt: skip
 
 
-def _has_estimates(view: View) -> bool:
-    return any(name in view for name in ESTIMATES) and any(name in view for name in PRECISIONS)
+def _has_estimates(view: View, measure: Measure, at: int | None = None) -> bool:
+    """Whether an estimate of the measure's own is printed with its precision (in a row, or somewhere)."""
+    own = [ESTIMATE_IS[measure.code]] if measure.code in ESTIMATE_IS else []
+    names = ["yi", "estimate", *own] if has_estimates(measure) else ["yi"]
+    return any(_given(view, name, at) for name in names) and any(_given(view, name, at) for name in PRECISIONS)
 
 
 def _lookalikes(table: pd.DataFrame, view: View, study: str | None) -> Iterator[Finding]:
@@ -346,7 +353,9 @@ def uncomputed(view: View, faulty: Collection[int]) -> Iterator[Finding]:
     """
     if view.measure is None or not len(view):
         return
-    ways = [names for names in view.measure.family.columns if all(name in view for name in names)]
+    ways = [
+        names for names in view.measure.family.columns if all(name in view or _stand_ins(view, name) for name in names)
+    ]
     rows = next(iter(view.cells.values())).row if view.cells else np.empty(0)
     lost = np.isnan(view.computed["vi"]) | _too_far(view.computed["yi"], view.computed["vi"])
     for at in np.flatnonzero(lost & ~np.isin(rows, list(faulty))).tolist() if ways else ():
@@ -357,20 +366,23 @@ def uncomputed(view: View, faulty: Collection[int]) -> Iterator[Finding]:
 
 def _why(view: View, measure: Measure, ways: list[tuple[str, ...]], at: int) -> str:
     """Say why a row has no effect; empty if it has one, or can have one from other figures."""
-    whole = [names for names in ways if not np.isnan([view[name][at] for name in names]).any()]
+    whole = [names for names in ways if all(_given(view, name, at) for name in names)]
     if whole:
         return _undefined(view, measure, whole[0], at)
-    if any(_given(view, name, at) for name in ESTIMATES) and any(_given(view, name, at) for name in PRECISIONS):
+    if _has_estimates(view, measure, at):
         return ""
-    missing = [[n for n in names if not _given(view, n, at) and not _substitutes(view, n, at)] for names in ways]
+    missing = [[n for n in names if not _given(view, n, at) and not _stand_ins(view, n, at)] for names in ways]
     fewest = min(missing, key=len)
     advice = "look it up" if len(fewest) == 1 else "look them up"
-    return f"has {_nothing_in(view, fewest)}, so its {measure.name} cannot be computed; {advice}" if fewest else ""
+    return f"has {_nothing_in(view, fewest, at)}, so its {measure.name} cannot be computed; {advice}" if fewest else ""
 
 
-def _nothing_in(view: View, names: list[str]) -> str:
-    columns = listed([repr(str(view.cells[name].column[0])) for name in names])
-    return f"no figure in column {columns}" if len(names) == 1 else f"no figures in columns {columns}"
+def _nothing_in(view: View, names: list[str], at: int) -> str:
+    """Name the columns that lack a figure, or, where there is no such column, those that would stand for it."""
+    places = [place for name in names for place in ([name] if name in view else _stand_ins(view, name))]
+    places = [place for place in places if not _given(view, place, at)]
+    columns = [repr(str(view.cells[place].column[0])) for place in dict.fromkeys(places)]
+    return f"no figure{'s'[: len(columns) > 1]} in column{'s'[: len(columns) > 1]} {listed(columns)}"
 
 
 def _undefined(view: View, measure: Measure, names: tuple[str, ...], at: int) -> str:
@@ -397,14 +409,16 @@ def _too_far(yi: Floats, vi: Floats) -> NDArray[np.bool_]:
     return np.asarray((np.abs(yi) > LARGEST) | (vi > LARGEST) | (vi < 1 / LARGEST))
 
 
-def _given(view: View, name: str, at: int) -> bool:
-    return not np.isnan(view[name][at])
+def _given(view: View, name: str, at: int | None) -> bool:
+    """Whether there is a figure in a row, or a column of it."""
+    return name in view and (at is None or not np.isnan(view[name][at]))
 
 
-def _substitutes(view: View, name: str, at: int | None = None) -> bool:
-    """Whether other figures (of a row, or columns of the table) can stand for a quantity of an arm."""
-    match = re.fullmatch(r"(sd|mean|events)(1|2|_post|_pre|)", name)
+def _stand_ins(view: View, name: str, at: int | None = None) -> list[str]:
+    """Find other figures (of a row, or columns of the table) that harmonise puts in a quantity's place; else none."""
+    match = re.fullmatch(r"(sd|mean|events)(1|2|_post|_pre|_change|)", name)
     if match is None:
-        return False
+        return []
     sets = [[arm_column(other, match[2]) for other in others] for others in STANDS_FOR[match[1]]]
-    return any(all(n in view and (at is None or _given(view, n, at)) for n in names) for names in sets)
+    sets += [[*MEANS_OF_CHANGE]] if name == "mean_change" else []
+    return next((names for names in sets if all(_given(view, n, at) for n in names)), [])

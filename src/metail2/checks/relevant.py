@@ -108,8 +108,8 @@ RULES: Mapping[str, Rule] = {
     "time": lambda table: table.any("events") and not table.any("n") and table.measure is None,
     **{f"time{arm}": lambda table: table.measure is None and table.all("events1", "time1", "events2", "time2")
        for arm in "12"},
-    "sd_change": _with("mean_change"),
-    "se_change": _with("mean_change"),
+    **{name: lambda table: table.any("mean_change") or table.all("mean_post", "mean_pre")
+       for name in ("sd_change", "se_change")},
 }  # fmt: skip
 """Quantity → what must be there for it to be read; all others always are, and so are those of the measure."""
 

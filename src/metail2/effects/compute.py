@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -57,6 +57,7 @@ def effect_sizes(
     **columns : str
         ``events1="tpos"``: where to find a column of the measure under another name. Of the sets of columns that a
         measure can be computed from, the first is used that holds every column named here and is whole in the table.
+        Standard errors, intervals and quartiles in place of SDs are read by `harmonise`, which writes down each step.
 
     Returns
     -------
@@ -84,7 +85,7 @@ def effect_sizes(
     given = None if isinstance(labels, Numbered) else tuple(labels)
     table = frame.reset_index(drop=True)
     effects = EffectSizes(yi, vi, measure, None, inputs, given, table, added=added(inputs, ready))
-    _warn_missing(chosen, effects, names, options)
+    _warn_missing(chosen, effects, names, options, frame)
     return effects
 
 
@@ -126,8 +127,14 @@ def _found(frame: pd.DataFrame) -> str:
     return ", ".join(map(str, frame.columns)) or "no columns"
 
 
-def column_names(frame: pd.DataFrame, chosen: Measure, given: Mapping[str, str]) -> dict[str, str]:
-    """The first of the family's column sets that is meant and there whole, as {metail2 name: column in the frame}."""
+def column_names(
+    frame: pd.DataFrame, chosen: Measure, given: Mapping[str, str], had: Collection[str] | None = None
+) -> dict[str, str]:
+    """The first of the family's column sets that is meant and there whole, as {metail2 name: column in the frame}.
+
+    Figures `had` from others are not missing. Where none were looked for (None), the message names the standard errors
+    that `harmonise` would put in the place of SDs.
+    """
     known = list(dict.fromkeys(name for names in chosen.family.columns for name in names))
     for name, source in given.items():
         if name not in known:
@@ -142,11 +149,28 @@ def column_names(frame: pd.DataFrame, chosen: Measure, given: Mapping[str, str])
     for places in ways:
         if all(place in frame.columns for place in places.values()):
             return places
-    nearest = max(ways, key=lambda places: sum(place in frame.columns for place in places.values()))
-    missing = [name for name, place in nearest.items() if place not in frame.columns]
+    lacking = [
+        [name for name, place in places.items() if place not in frame.columns and name not in (had or ())]
+        for places in ways
+    ]
+    nearest = max(range(len(ways)), key=lambda i: (len(ways[i]) - len(lacking[i]), -len(lacking[i])))
+    missing = lacking[nearest]
+    if not missing:
+        return ways[nearest]
     raise EffectSizeError(
-        f"{chosen.code} needs the columns {_ways(chosen)}; {listed(missing)} {'is' if len(missing) == 1 else 'are'} "
-        f'missing. The table has {_found(frame)}; name a column as {missing[0]}="its name".'
+        f"{chosen.code} needs the columns {_ways(chosen)}; {_missing(missing, frame.columns if had is None else ())}. "
+        f'The table has {_found(frame)}; name a column as {missing[0]}="its name".'
+    )
+
+
+def _missing(names: Sequence[str], there: Collection[str]) -> str:
+    """Say what is missing, and which standard errors `harmonise` would put in the place of SDs."""
+    errors = {f"se{name[2:]}": name for name in names if name.startswith("sd") and f"se{name[2:]}" in there}
+    says = f"{listed([*names])} {'is' if len(names) == 1 else 'are'} missing"
+    return (
+        f"{says}, but harmonise() takes {listed([*errors])} in place of {listed([*errors.values()])}"
+        if errors
+        else says
     )
 
 
@@ -233,12 +257,14 @@ def from_prepared(
     return np.where(known, yi, np.nan), np.where(usable, vi, np.nan)
 
 
-def _warn_missing(chosen: Measure, effects: EffectSizes, names: Mapping[str, str], options: ZeroCells) -> None:
+def _warn_missing(
+    chosen: Measure, effects: EffectSizes, names: Mapping[str, str], options: ZeroCells, frame: pd.DataFrame
+) -> None:
     """Name the studies without a usable variance, each with what is missing or undefined."""
     undefined = undefined_reasons(chosen, effects.inputs, options, effects.yi, effects.vi)
     reasons = {}
     for row in map(int, np.flatnonzero(np.isnan(effects.vi))):
         empty = [names[name] for name, values in effects.inputs.items() if np.isnan(values[row])]
-        reasons[row] = undefined.get(row) or f"{listed(empty)} {'is' if len(empty) == 1 else 'are'} missing"
+        reasons[row] = undefined.get(row) or _missing(empty, frame.columns[frame.iloc[row].notna()])
     if reasons:
         warnings.warn(missing_message(chosen, effects.study, reasons, effects.yi), MetailWarning, stacklevel=3)

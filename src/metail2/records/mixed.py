@@ -84,7 +84,8 @@ def harmonise_table(
     used = _ways(sheet, chosen, method, assumed_level, assumed_r)
     if not used and not {*ESTIMATES} & sheet.places.keys():
         own = {name: column for name, column in columns.items() if name in own_columns(chosen)}
-        column_names(table, chosen, own)  # says which columns the measure needs, if they are not there
+        had = {derivation.quantity for derivation in sheet.derivations}
+        column_names(table, chosen, own, had)  # says which columns the measure needs, if they are not there
     variant = Variant(vtype, correction)
     yi, vi, amount = _compute(sheet, used, zero_cells, chosen, variant)
     reasons = _reasons(sheet, chosen, (yi, vi), used, zero_cells)

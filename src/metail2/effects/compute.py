@@ -262,9 +262,11 @@ def _warn_missing(
 ) -> None:
     """Name the studies without a usable variance, each with what is missing or undefined."""
     undefined = undefined_reasons(chosen, effects.inputs, options, effects.yi, effects.vi)
+    errors = {name: frame[name].notna().to_numpy() for name in frame.columns if str(name).startswith("se")}
     reasons = {}
     for row in map(int, np.flatnonzero(np.isnan(effects.vi))):
         empty = [names[name] for name, values in effects.inputs.items() if np.isnan(values[row])]
-        reasons[row] = undefined.get(row) or _missing(empty, frame.columns[frame.iloc[row].notna()])
+        printed = [name for name, there in errors.items() if there[row]]
+        reasons[row] = undefined.get(row) or _missing(empty, printed)
     if reasons:
         warnings.warn(missing_message(chosen, effects.study, reasons, effects.yi), MetailWarning, stacklevel=3)

@@ -8,6 +8,7 @@ from metail2.kernels.likelihood import local_maxima, maximise, profile_ml, profi
 from metail2.kernels.one_mean import one_mean
 from metail2.kernels.one_search import highest
 from metail2.kernels.tau2 import TAU2
+from metail2.kernels.wls import weighted_fit
 
 GENERAL = {True: profile_reml, False: profile_ml}
 BOTH = pytest.mark.parametrize("restricted", [True, False])
@@ -135,3 +136,29 @@ def test_a_maximum_between_two_points_of_the_grid_is_found(restricted, y, v, nea
     excess = np.array(one_mean(y, v, restricted=restricted).excess(dense))
     (fall,) = np.flatnonzero((excess[:-1] > 0) & (excess[1:] <= 0))
     assert dense[fall] <= places.max() <= dense[fall + 1]
+
+
+@pytest.mark.parametrize("seed", [5277, 10126, 19624])
+def test_a_last_term_that_is_small_by_chance_does_not_end_the_search(seed):
+    """Here the last term of the polynomial is next to nothing while its error is up to 4e-9."""
+    rng = np.random.default_rng(seed)
+    v = np.exp(rng.normal(-2, 1, 12))
+    y = rng.normal(0, np.sqrt(v + 0.2))
+    tau2 = float(highest(one_mean(y, v, restricted=True)).tau2)
+    with mp.workdps(50):
+        assert abs(tau2 - exact_tau2(y, v, True, tau2)) <= 2e-13 * tau2
+
+
+@BOTH
+@pytest.mark.parametrize("decades", [0, 1, 4, 12])
+def test_the_fit_at_the_maximum_is_that_of_the_regression(restricted, decades):
+    for y, v in hard_problems(decades, 40, seed=3):
+        found = highest(one_mean(y, v, restricted=restricted))
+        general = weighted_fit(y, 1 / (v + found.tau2), np.ones((len(y), 1)))
+        assert type(found.fit) is type(general)
+        np.testing.assert_allclose(found.fit.covariance, general.covariance, rtol=1e-14)
+        np.testing.assert_allclose(found.fit.weights, general.weights, rtol=1e-15)
+        rounding = 1e-15 * np.abs(y).max()
+        np.testing.assert_allclose(found.fit.beta, general.beta, rtol=0, atol=rounding)
+        np.testing.assert_allclose(found.fit.residual, general.residual, rtol=0, atol=rounding)
+        np.testing.assert_allclose(found.fit.scores / found.fit.weights, found.fit.residual, rtol=1e-15)

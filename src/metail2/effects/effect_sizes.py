@@ -352,7 +352,7 @@ def _checked(effects: EffectSizes) -> NDArray[np.bool_]:
     """Refuse an effect that is infinite and a variance that is not above 0 and finite; return which are complete."""
     yi, vi = effects.yi, effects.vi
     complete = (np.maximum(np.abs(yi), vi) <= LARGEST) & (vi >= 1 / LARGEST)
-    if np.logical_and.reduce(complete):
+    if np.count_nonzero(complete) == len(complete):
         return complete
     if np.isinf(yi).any():
         i = int(np.flatnonzero(np.isinf(yi))[0])

@@ -115,10 +115,16 @@ def wald(estimate: Floats, variance: Floats, df: float | Floats, level: float) -
         Confidence level in (0, 1).
     """
     se = np.sqrt(variance)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = estimate / se
+    statistic = _ratio(estimate, se)
     half = quantiles(level, df) * se
     return Wald(estimate, se, statistic, two_sided(statistic, df), estimate - half, estimate + half, df)
+
+
+def _ratio(estimate: Floats, se: Floats) -> Floats:
+    if np.count_nonzero(se) == np.size(se):  # as nearly always; to mask warnings takes longer than all the rest here
+        return np.asarray(estimate / se)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(estimate / se)
 
 
 @dataclass(frozen=True, slots=True)

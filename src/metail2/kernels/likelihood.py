@@ -168,18 +168,20 @@ def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
 def settled(profile: Profile, yi: Floats, vi: Floats, x: Floats, found: Maximum) -> Maximum:
     """Improve the maximum of one problem, found from sums that may have lost digits, by Newton's method on exact fits.
 
-    Steps are taken while they are larger than `SETTLED` times τ² and become smaller. The excess changes by at least
-    about 1/(τ² + max v) a unit of τ², so that no step is tried where it is small enough already.
+    `found` ends with the first of them. Steps are taken while they are larger than `SETTLED` times τ² and become
+    smaller. The excess changes by at least about 1/(τ² + max v) a unit of τ², so that no step is tried where it is
+    small enough already.
     """
-    tau2, last = found.tau2, np.inf
+    assert found.fit is not None
+    tau2, fit, last = found.tau2, found.fit, np.inf
     while True:
-        fit = weighted_fit(yi, 1 / (vi + tau2), x)
         if abs(profile.excess(fit)) * (tau2 + np.maximum.reduce(vi)) <= SETTLED * tau2 or tau2 == 0:
             return replace(found, tau2=tau2, fit=fit)
         step = float(profile.newton(fit)[1])
         if abs(step) <= SETTLED * tau2 or not abs(step) < 0.5 * last:
             return replace(found, tau2=tau2, fit=fit)
         tau2, last = np.asarray(tau2 + step), abs(step)
+        fit = weighted_fit(yi, 1 / (vi + tau2), x)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metail2.kernels.one_search import weighted_sums
+from metail2.kernels.wls import DOMINANCE, DominatedFit, WeightedFit
 
 Floats = NDArray[np.float64]
 
@@ -30,8 +31,10 @@ class OneMean:
     ----------
     powers : ndarray, shape (3, k)
         1, z and z².
-    others : ndarray, shape (k,)
-        Sampling variances, infinite for study m: its weight in sums over the others is 0.
+    vi, others : ndarray, shape (k,)
+        Sampling variances; in `others` infinite for study m: its weight in sums over the others is 0.
+    origin : float
+        Effect of study m.
     smallest, largest : float
         Sampling variance of study m, and of the least precise study.
     s2 : float
@@ -41,7 +44,9 @@ class OneMean:
     """
 
     powers: Floats
+    vi: Floats
     others: Floats
+    origin: float
     smallest: float
     largest: float
     s2: float
@@ -64,20 +69,30 @@ class OneMean:
         """Twice the profile log-likelihood, but for constants."""
         s0, s1, s2 = map(float, weighted_sums(self.others, [tau2], self.powers)[0][0])
         total = 1 / (self.smallest + tau2) + s0
-        logs = np.log(np.where(np.isinf(self.others), self.smallest, self.others) + tau2)
-        value = s1 * s1 / total - s2 - float(np.add.reduce(logs))
+        value = s1 * s1 / total - s2 - float(np.add.reduce(np.log(self.vi + tau2)))
         return value - math.log(total) if self.restricted else value
+
+    def fit(self, tau2: float) -> WeightedFit:
+        """The fit with weights 1/(v + τ²), as `wls.weighted_fit` makes it."""
+        z, weights = self.powers[1], np.reciprocal(self.vi + tau2)
+        total, away = self.powers[:2].dot(weights).tolist()
+        mean = away / total
+        residual = z - mean
+        dominated = 1 / (self.smallest + tau2) > DOMINANCE * total
+        beta, covariance = np.array([self.origin + mean]), np.array([[1 / total]])
+        return (DominatedFit if dominated else WeightedFit)(beta, covariance, residual, weights, weights * residual)
 
 
 def one_mean(yi: Floats, vi: Floats, *, restricted: bool) -> OneMean:
     """Prepare the sums; `yi` and `vi` of shape (k,), k ≥ 2."""
-    k, most = len(vi), vi.argmin()
+    k, most = len(vi), int(vi.argmin())
     others = vi.copy()
     others[most] = np.inf
     powers = np.empty((3, k))
     powers[0] = 1
-    z = np.subtract(yi, yi[most], out=powers[1])
+    origin = float(yi[most])
+    z = np.subtract(yi, origin, out=powers[1])
     np.multiply(z, z, out=powers[2])
     total, square, _ = powers.dot(z).tolist()
     s2 = (square - total * total / k) / (k - 1)
-    return OneMean(powers, others, float(vi[most]), float(np.maximum.reduce(vi)), s2, restricted)
+    return OneMean(powers, vi, others, origin, float(vi[most]), float(vi[vi.argmax()]), s2, restricted)

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from metail2.kernels.likelihood import BLOCK, profile_ml, profile_reml
 from metail2.kernels.one_search import weighted_sums
-from metail2.kernels.wls import ROUNDING, dot, orthonormal, weighted_fit
+from metail2.kernels.wls import ROUNDING, WeightedFit, dot, orthonormal, weighted_fit
 
 Floats = NDArray[np.float64]
 
@@ -73,8 +73,11 @@ class OneRegression:
 
     def height(self, tau2: float) -> float:
         """Twice the log-likelihood."""
-        fit = weighted_fit(self.yi, 1 / (self.vi + tau2), self.x)
-        return 2 * float((profile_reml if self.restricted else profile_ml).value(fit, self.x))
+        return 2 * float((profile_reml if self.restricted else profile_ml).value(self.fit(tau2), self.x))
+
+    def fit(self, tau2: float) -> WeightedFit:
+        """The fit with weights 1/(v + τ²)."""
+        return weighted_fit(self.yi, 1 / (self.vi + tau2), self.x)
 
 
 def excess_of_sums(total: Floats, n1: Floats, n2: Floats, length2: float, *, restricted: bool) -> Floats:

@@ -3,8 +3,8 @@
 `likelihood.maximise` serves any number of problems at once, and pays for that with bookkeeping in arrays. Here there is
 one problem, whose excess (1 − trace/y′PPy, see `likelihood.Profile`) comes from a few sums, at many τ² together. The
 grid is the same; a root is refined by inverse interpolation, which begins at the grid points around it and then scans
-six points as near to the root as the estimate was uncertain. A polynomial through six points a relative distance δ away
-errs by about δ⁶, so that one such scan nearly always ends at rounding.
+five points as near to the root as the estimate was uncertain. A polynomial through five points a relative distance δ
+away errs by about δ⁵, so that one such scan nearly always ends at rounding.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metail2.kernels.likelihood import FINER, FLAT, GRID_STEP, MAX_STEPS, STEP, Maximum, turns
+from metail2.kernels.wls import WeightedFit
 
 Floats = NDArray[np.float64]
 
 START = 4
 """Points of the grid through which τ² is first interpolated as a function of the excess; it has as many at least."""
-NODES = 6
+NODES = 5
 """Points that are then scanned around the estimate."""
 CLUSTER = tuple(i - (NODES - 1) / 2 for i in range(NODES))
 """Where they lie, in units of its uncertainty."""
@@ -31,6 +32,8 @@ BLOCK = 131_072
 """Largest number of weights at once: beyond the processor's cache they would be formed more slowly."""
 PRECISION = 1e-13
 """Relative uncertainty at which the search ends."""
+CHANCE = 1e-3
+"""Share of the last term but one of a polynomial that its last term is not believed to be smaller than."""
 NEAREST = 1e-6
 """Least relative distance of two points: between nearer ones rounding would hide the slope."""
 ROUNDING = 4 * float(np.finfo(float).eps)
@@ -57,6 +60,9 @@ class Likelihood(Protocol):
 
     def height(self, tau2: float) -> float:
         """Twice the log-likelihood, but for constants."""
+
+    def fit(self, tau2: float) -> WeightedFit:
+        """The fit with weights 1/(v + τ²)."""
 
 
 def weighted_sums(vi: Floats, tau2: list[float], rows: Floats) -> tuple[Floats, Floats]:
@@ -96,7 +102,7 @@ def highest(likelihood: Likelihood) -> Maximum:
             found.append(root)
             most = max(most, scans)
     best = found[0] if len(found) == 1 else max(found, key=likelihood.height)
-    return Maximum(np.asarray(best), most, np.asarray(len(found)))
+    return Maximum(np.asarray(best), most, np.asarray(len(found)), likelihood.fit(best))
 
 
 def _scan(likelihood: Likelihood) -> tuple[list[float], list[float]]:
@@ -154,18 +160,19 @@ def _narrowed(excess: list[float], tau2: list[float], low: float, high: float) -
 
 
 def _interpolated(excess: list[float], tau2: list[float]) -> tuple[float, float]:
-    """τ² at which the polynomial in the excess through all points is 0, by divided differences, and its last term.
+    """τ² at which the polynomial in the excess through all points is 0, by divided differences, and its uncertainty.
 
-    The last term is what the polynomial without the last point lacks, and so a bound for the error as a rule.
+    The last term is what the polynomial without the last point lacks, and so a bound for the error as a rule; it may be
+    small by chance, but then the one before it is not.
     """
-    point, factor, term, differences = tau2[0], 1.0, 0.0, tau2.copy()
+    point, factor, before, term, differences = tau2[0], 1.0, 0.0, 0.0, tau2.copy()
     try:
         for order in range(1, len(tau2)):
             for i in range(len(tau2) - order):
                 differences[i] = (differences[i + 1] - differences[i]) / (excess[i + order] - excess[i])
             factor *= -excess[order - 1]
-            term = factor * differences[0]
+            before, term = term, factor * differences[0]
             point += term
     except ZeroDivisionError:  # two values are the same
         return math.nan, math.inf
-    return point, abs(term)
+    return point, max(abs(term), CHANCE * abs(before))

@@ -312,9 +312,21 @@ def test_two_studies_print_both_intervals(outcomes, sections):
 def test_normal_intervals_of_few_studies_are_marked(sections):
     """Primary z of 2 studies, per protocol likewise; the common effect has no τ² that it could take as known."""
     found = sections["sri4_week12"]
-    few = "With 2 studies the normal (z) interval, which takes τ² as known, holds the truth less often than it says."
+    few = "with 2 studies the normal (z) interval, which takes τ² as known, holds the truth less often than it says."
     assert found.count(few) == 2
-    assert re.search(rf"z \(primary\)\s*{re.escape(few)}", found)
+    assert re.search(rf"z \(primary\)\s*No prediction interval: [^;]*; {re.escape(few)}", found)
+
+
+def test_a_row_says_everything_its_model_says(outcomes, sections):
+    """What is NaN in the row has its reason in it, and nothing that a model says of itself is left out."""
+    rows = 0
+    for outcome, answer in outcomes.items():
+        for found in answer["analyses"]:
+            (model,) = found["model"]
+            if model["status_reason"] and model["status"] not in ("not_pooled", "one_study"):
+                rows += 1
+                assert model["status_reason"][1:].rstrip(".") in sections[outcome]
+    assert rows >= 15
 
 
 def test_control_risks(outcomes, sections):

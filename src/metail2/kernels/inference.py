@@ -52,8 +52,8 @@ SATURATED = 1e140
 
 def two_sided(statistic: Floats, df: float | Floats) -> Floats:
     """Two-sided P value of a z (df infinite) or t statistic; NaN stays NaN."""
-    tail = ndtr(-np.abs(statistic)) if _normal(df) else stdtr(df, -np.abs(statistic))
-    return np.asarray(tail + tail)
+    below = -np.abs(statistic)
+    return np.asarray(2 * (ndtr(below) if _normal(df) else stdtr(df, below)))
 
 
 @lru_cache(maxsize=1024)

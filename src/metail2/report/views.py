@@ -157,7 +157,7 @@ def _pooled_row(found: AnalysisAnswer, glance: pd.Series, tidy: pd.Series) -> Ro
     undefined = math.isnan(tidy["estimate"])
     return {
         "title": found.spec.title + (" (exploratory)" if found.spec.exploratory else ""),
-        "note": _join(found.spec.reason, _doubts(glance, undefined)),
+        "note": _join(found.spec.reason, glance["status_reason"]),
         "k": glance["k"],
         "effect": found.display.name,
         "shown": "undefined" if undefined else found.display.triple(*values),
@@ -167,16 +167,6 @@ def _pooled_row(found: AnalysisAnswer, glance: pd.Series, tidy: pd.Series) -> Ro
         "prediction": _prediction(found, glance),
         "heterogeneity": _heterogeneity(glance),
     }
-
-
-TOLD = ("τ² is estimated", "the likeli", "the largest study", "with ")
-"""How clauses of `status_reason` begin that a table must show, besides those on corrected counts."""
-
-
-def _doubts(glance: pd.Series, undefined: bool) -> str:
-    """What the model says of itself that a reader of the table must know."""
-    said = str(glance["status_reason"]).split("; ")
-    return "; ".join(said if undefined else [part for part in said if part.startswith(TOLD) or "was added" in part])
 
 
 def _companion_row(row: Row, found: AnalysisAnswer, tidy: pd.Series) -> Row:

@@ -332,7 +332,7 @@ def _record_arms(records: TrialRecords) -> Iterator[Finding]:
     for study, outcomes in several.items():
         arms = list(dict.fromkeys(arm for experimental in outcomes.values() for arm in experimental))
         yield found(SEVERAL_ARMS, (
-            f"compares {listed(arms)} with one control arm in {some(list(outcomes))}, so the comparisons share "
+            f"compares {some(arms)} with one control arm in {some(list(outcomes))}, so the comparisons share "
             'patients; combine the arms (as harmonise does) or keep them apart with their covariance (arms="separate")'
         ), file=record_file(records, "outcomes"), study=study)  # fmt: skip
 
@@ -347,7 +347,7 @@ def _record_cohorts(records: TrialRecords) -> Iterator[Finding]:
         shared = sorted(name for name, studies_with in printed.items() if studies_with > 1)
         also = f"; more than one of them prints {some(shared)}" if shared else ""
         yield found(SHARED_COHORT, (
-            f"may hold the same patients as {listed(list(studies['label'])[1:])} (cohort {cohort!r}); enter one of "
+            f"may hold the same patients as {some(list(studies['label'])[1:])} (cohort {cohort!r}); enter one of "
             f"them in any one pool{also}"
         ), file=record_file(records, "studies"), study=str(first))  # fmt: skip
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from metail2.effects.labels import Numbered
 from metail2.effects.measures import MEASURES, Measure
 from metail2.errors import EffectSizeError
-from metail2.wording import listed
+from metail2.wording import some
 
 Floats = NDArray[np.float64]
 
@@ -230,7 +230,7 @@ class EffectSizes:
             raise EffectSizeError(f"Effects of different measures cannot be joined: {', '.join(measures)}.")
         labels = tuple(label for part in parts for label in part.study)
         if repeated := _repeated(labels):
-            raise EffectSizeError(f"{listed(repeated)} would be entered twice; keep one of its effects.")
+            raise EffectSizeError(f"{some(repeated)} would be entered twice; keep one of its effects.")
         names = list(dict.fromkeys(name for part in parts for name in part.inputs))
         return EffectSizes(
             np.concatenate([part.yi for part in parts]),

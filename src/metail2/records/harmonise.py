@@ -22,7 +22,7 @@ from metail2.records.selection import Chosen, Selection
 from metail2.records.trail import ASSUMED, DERIVED
 from metail2.records.trial_records import TrialRecords
 from metail2.records.units import guard
-from metail2.wording import listed, number
+from metail2.wording import number, some
 
 GEARY = 3.0
 """Below this ratio of a mean to its standard error a log ratio of means is unreliable."""
@@ -369,5 +369,5 @@ def _shared(group: Sequence[Entry], definition: Measure, zero_cells: ZeroCells) 
             )
         return float(shared_control_covariance(definition.code, n=one["n2"], events=one["events2"]))
     except (EffectSizeError, UnknownChoice) as error:
-        labels = listed([entry.label for entry in group])
+        labels = some([entry.label for entry in group])
         raise RecordError(f"{labels} share a control arm: {error}; combine the arms instead.") from None

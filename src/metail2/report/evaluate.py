@@ -26,7 +26,7 @@ from metail2.records.trial_records import TrialRecords
 from metail2.report.display import Display
 from metail2.report.specification import Analysis, Beside, Outcome, Part
 from metail2.results import Result
-from metail2.wording import listed
+from metail2.wording import listed, some
 
 Floats = NDArray[np.float64]
 
@@ -247,10 +247,10 @@ def _state(spec: Outcome, primary: AnalysisAnswer) -> tuple[str, str]:
     if len(studies) > 1 and primary.spec.model == "show":
         return "not_comparable", primary.spec.reason or "The studies are shown side by side, as the report asks."
     if len(studies) > 1 and primary.pooled is None:
-        whole = listed(list(effects.subset(effects.complete).study)) or "none"
-        return "one_study", f"{listed(known)} print figures, but only {whole} with a variance, so nothing is pooled."
+        whole = some(list(effects.subset(effects.complete).study)) or "none"
+        return "one_study", f"{some(known)} print figures, but only {whole} with a variance, so nothing is pooled."
     if len(studies) > 1:
-        return "pooled", f"{len(studies)} studies: {listed(known)}."
+        return "pooled", f"{len(studies)} studies: {some(known, len(known))}."
     single = str(effects.moderators["study_id"].iloc[0])
     why = "its variance is undefined (n = 1)" if np.isnan(effects.vi).all() else "there is no second study"
     return "one_study", f"Only {_label(effects, single)} prints figures for this question; {why}, so nothing is pooled."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,11 @@ from metail2.effects.definition import Measure
 Floats = NDArray[np.float64]
 Texts = NDArray[np.object_]
 Whole = NDArray[np.int64]
+
+
+_END = re.compile(r"\d*(?:[.·](\d*))?(?:[eE]([+-]?\d+))?\s*$")
+MOST_DECIMALS = 400
+"""No number tells the digits after these from 0."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -45,14 +51,17 @@ class Cells:
     def decimals(self) -> Whole:
         """How many digits follow the decimal point of each printed figure, shape (m,)."""
         codes, texts = pd.factorize(self.printed)  # figures repeat, and reading text is slow
-        parts = pd.Series(texts, dtype=object).astype(str).str.extract(r"\d*(?:[.·](\d*))?(?:[eE]([+-]?\d+))?\s*$")
-        exponent = pd.to_numeric(parts[1]).fillna(0)
-        return (parts[0].str.len().fillna(0) - exponent).clip(lower=0).to_numpy(dtype=np.int64)[codes]
+        return np.array([_decimals(str(text)) for text in texts], dtype=np.int64)[codes]
 
     @property
     def half_unit(self) -> Floats:
         """Half a unit of the last printed digit: the most by which rounding can have moved each figure."""
         return np.asarray(0.5 * 10.0 ** -self.decimals.astype(float))
+
+
+def _decimals(text: str) -> int:
+    after, exponent = _END.search(text).groups(default="")  # type: ignore[union-attr]  # it matches every end
+    return int(min(max(len(after) - float(exponent or 0), 0), MOST_DECIMALS))
 
 
 @dataclass(frozen=True, eq=False, slots=True)

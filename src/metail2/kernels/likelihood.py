@@ -55,7 +55,8 @@ class Profile:
     def excess(self, fit: WeightedFit) -> Floats:
         """1 − trace/y′PPy: zero where the score is, with its sign, but almost linear in τ²."""
         slope = fit.q_slope()
-        return 1 - np.divide(self.trace(fit), slope, out=np.full_like(slope, np.inf), where=slope > 0)
+        ratio: Floats = np.full(slope.shape, np.inf)
+        return 1 - np.divide(self.trace(fit), slope, out=ratio, where=slope > 0)
 
     def newton(self, fit: WeightedFit) -> tuple[Floats, Floats]:
         """Return the excess and the Newton step for it, shape (...)."""

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from metail2.kernels.likelihood import FINER, FLAT, GRID_STEP, MAX_STEPS, STEP, Maximum, turns
+from metail2.kernels.likelihood import FINER, FLAT, GRID_STEP, MAX_STEPS, STEP, Maximum
 from metail2.kernels.wls import WeightedFit
 
 Floats = NDArray[np.float64]
@@ -109,13 +109,24 @@ def _scan(likelihood: Likelihood) -> tuple[list[float], list[float]]:
     """The excess at each τ² of the grid, which is finer around turns; see `likelihood.turns`."""
     grid = _grid(likelihood)
     excess = likelihood.excess(grid)
-    if min(map(abs, excess)) < FLAT:
-        places = np.flatnonzero(turns(np.array(excess))).tolist()
-        if places:
-            finer = [np.linspace(grid[max(i - 1, 0)], grid[i + 1], 2 * FINER + 1) for i in places]
-            grid = np.unique(np.concatenate([grid, *finer])).tolist()
-            excess = likelihood.excess(grid)
+    if places := turns(excess):
+        finer = [np.linspace(grid[max(i - 1, 0)], grid[i + 1], 2 * FINER + 1) for i in places]
+        grid = np.unique(np.concatenate([grid, *finer])).tolist()
+        excess = likelihood.excess(grid)
     return excess, grid
+
+
+def turns(excess: list[float]) -> list[int]:
+    """Where a scan turns near 0, as `likelihood.turns` has it."""
+    last = len(excess) - 1
+    near = [i for i in range(last) if -FLAT < excess[i] < FLAT]
+    return [i for i in near if _farther(excess, i, i + 1) and (i == 0 or _farther(excess, i, i - 1))]
+
+
+def _farther(excess: list[float], here: int, there: int) -> bool:
+    """Whether the excess `there` is at least as far from 0 as `here`, on the same side."""
+    a, b = excess[here], excess[there]
+    return b >= a if a > 0 else b <= a
 
 
 def _grid(likelihood: Likelihood) -> list[float]:

@@ -162,7 +162,7 @@ class DesignFit(WeightedFit):
     @cached_property
     def _leverage(self) -> Floats:
         rows = self.basis.swapaxes(-1, -2)
-        return np.asarray((rows * rows).sum(-2))
+        return np.asarray(np.add.reduce(rows * rows, -2))
 
     def trace(self, diagonal: Floats | None = None) -> Floats:
         """tr(M·D) for a diagonal D, by default W (giving tr P); shape (...)."""
@@ -204,9 +204,10 @@ class DesignFit(WeightedFit):
     def _apart(self) -> _Apart | None:
         """The studies of every problem with the highest leverages, as many as exceed `DOMINANCE` in any; else None."""
         leverage = self.leverage()
-        most = int((leverage > DOMINANCE).sum(-1).max(initial=0))
-        if not most:
+        high = leverage > DOMINANCE
+        if not np.count_nonzero(high):
             return None
+        most = int(high.sum(-1).max())
         which = np.zeros((*leverage.shape, most))
         np.put_along_axis(which, np.argsort(-leverage, axis=-1)[..., None, :most], 1.0, -2)
         columns, rest = self._projected(self._projected(which)), 1 - which.sum(-1)
@@ -242,7 +243,8 @@ def _without_rounding(x: Floats, y: Floats, beta: Floats, residual: Floats) -> t
 
     Then the residuals, and coefficients that contribute as little, become 0.
     """
-    if (dot(residual, residual) > ROUNDING**2 * y.shape[-1] * dot(y, y)).all():  # no more than this if all are small
+    large = dot(residual, residual) > ROUNDING**2 * y.shape[-1] * dot(y, y)  # no more than this if all are small
+    if np.logical_and.reduce(large, None):
         return beta, residual
     rounding = ROUNDING * np.abs(y).max(-1, keepdims=True)
     exact = np.abs(residual).max(-1, keepdims=True) <= rounding

@@ -138,6 +138,20 @@ def test_a_maximum_between_two_points_of_the_grid_is_found(restricted, y, v, nea
     assert dense[fall] <= places.max() <= dense[fall + 1]
 
 
+BEYOND = [
+    (-0.2574037000122486, 0.3720747384931545), (-2.012354436449658, 11.791395261349082),
+    (4.229549118400687, 9.329599399236997), (0.24724251706317293, 0.06287486416546365),
+    (-0.11215617514309079, 0.02026648506612893), (-3.172356771685812, 6.118200430342514),
+    (-0.6508977170289739, 0.2417302527102435), (-2.583868174232155, 4.215675846647498),
+    (-0.1693706565532378, 1.4996850840361011), (-0.7964583587866845, 0.3893218598200071),
+    (0.1896547473863958, 0.12558174980371076), (1.805787483410057, 4.444143876201993),
+    (-1.6721926381895187, 2.5493477911862166), (-0.48449709687023407, 0.7771980380185628),
+    (-1.6184623181942457, 23.692251972939616), (0.2431704275421791, 6.266147436616385),
+    (0.12462602868407076, 0.04254434456466301), (-1.9314587912092096, 0.3107301234151488),
+    (-0.016728704890058205, 0.13369632917864469), (-0.5045217008665283, 0.08518689825087941),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize("seed", [5277, 10126, 19624])
 def test_a_last_term_that_is_small_by_chance_does_not_end_the_search(seed):
     """Here the last term of the polynomial is next to nothing while its error is up to 4e-9."""
@@ -147,6 +161,15 @@ def test_a_last_term_that_is_small_by_chance_does_not_end_the_search(seed):
     tau2 = float(highest(one_mean(y, v, restricted=True)).tau2)
     with mp.workdps(50):
         assert abs(tau2 - exact_tau2(y, v, True, tau2)) <= 2e-13 * tau2
+
+
+def test_a_root_far_beyond_all_points_is_not_believed():
+    """The first estimate errs by fifty times what it claims: the points around it all lie on one side of the root."""
+    y, v = np.array(BEYOND).T
+    for order in (slice(None), slice(None, None, -1)):
+        tau2 = float(highest(one_mean(y[order], v[order], restricted=True)).tau2)
+        with mp.workdps(50):
+            assert abs(tau2 - exact_tau2(y, v, True, tau2)) <= 2e-13 * tau2
 
 
 @BOTH

@@ -33,7 +33,7 @@ BLOCK = 131_072
 PRECISION = 1e-13
 """Relative uncertainty at which the search ends."""
 CHANCE = 1e-3
-"""Share of the last term but one of a polynomial that its last term is not believed to be smaller than."""
+"""Share of the last term but one of a polynomial, or of its way beyond all points, below which no error is believed."""
 NEAREST = 1e-6
 """Least relative distance of two points: between nearer ones rounding would hide the slope."""
 ROUNDING = 4 * float(np.finfo(float).eps)
@@ -173,8 +173,8 @@ def _narrowed(excess: list[float], tau2: list[float], low: float, high: float) -
 def _interpolated(excess: list[float], tau2: list[float]) -> tuple[float, float]:
     """τ² at which the polynomial in the excess through all points is 0, by divided differences, and its uncertainty.
 
-    The last term is what the polynomial without the last point lacks, and so a bound for the error as a rule; it may be
-    small by chance, but then the one before it is not.
+    The last term is what the polynomial without the last point lacks, and so a bound for the error as a rule. It may be
+    small by chance, but then the one before it is not, nor the way beyond the points if they all lie on one side.
     """
     point, factor, before, term, differences = tau2[0], 1.0, 0.0, 0.0, tau2.copy()
     try:
@@ -186,4 +186,5 @@ def _interpolated(excess: list[float], tau2: list[float]) -> tuple[float, float]
             point += term
     except ZeroDivisionError:  # two values are the same
         return math.nan, math.inf
-    return point, max(abs(term), CHANCE * abs(before))
+    beyond = abs(point - 0.5 * (tau2[0] + tau2[-1])) - 1.5 * (tau2[-1] - tau2[0])
+    return point, max(abs(term), CHANCE * abs(before), CHANCE * beyond)

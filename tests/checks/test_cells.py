@@ -1,5 +1,6 @@
 """Reading of a plain table: its columns, its rows, numbers and text alike."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -152,6 +153,29 @@ def test_a_row_whose_sd_is_missing_beside_its_standard_error_is_told_what_takes_
 def test_an_estimate_of_another_measure_stands_for_nothing():
     table = pd.DataFrame({"study": ["Ames"], "t": [1.0], "n": [10], "mean_change": [1.0]})
     assert [code for code, _ in found(table, "PCOR")] == ["M004"]
+
+
+@pytest.mark.parametrize(
+    ("measure", "columns", "codes", "lost"),
+    [
+        ("MN", {"mean": [1, 2, 1], "sd": 1, "n": [10, 10, None], "ci_upper": [2, 3, 2]}, ["M007"], [2]),
+        ("MN", {"mean": [1, 2, 1], "n": 10, "ci_upper": [2, 3, 2]}, ["M004"], [0, 1, 2]),
+        ("MN", {"mean": [1, 2, 1], "n": 10, "ci_lower": [0, 1, 0], "ci_upper": [2, 3, 2]}, [], []),
+        ("MN", {"mean": 6, "n": 25, "se": [0.5, 0.5, None], "vi": 0.25}, [], []),
+        (
+            "SMCC",
+            {"mean_post": 6, "mean_pre": 5, "n": 25, "mean_change": [None, 1, 1], "p": [0.01, 0.02, 0.03], "se": 0.5},
+            [],
+            [],
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::metail2.MetailWarning")
+def test_what_tells_the_precision_of_a_mean(measure, columns, codes, lost):
+    """Half an interval is no precision, a variance is, and a change comes from two means."""
+    table = pd.DataFrame({"study": ["Ames", "Bell", "Cole"], **columns})
+    assert [code for code, _ in found(table, measure)] == codes
+    assert np.flatnonzero(np.isnan(m2.harmonise(table, measure=measure).vi)).tolist() == lost
 
 
 def test_a_printed_estimate_stands_for_its_arms():

@@ -68,7 +68,7 @@ def test_no_nan_without_a_reason():
     common = MixedCounts(tau2="CE").fit(FOUR).glance().iloc[0]
     missing = {name for name in GLANCE_COLUMNS if isinstance(common[name], float) and math.isnan(common[name])}
     assert missing - {"qm", "qm_df", "qm_p", "r2"} == {"tau2_se", "i2", "h2", "pi_lower", "pi_upper"}
-    assert "τ² is 0 by assumption, so it has no standard error, I² or H²" in common["status_reason"]
+    assert "τ² is 0 by assumption, so it has no standard error or H²" in common["status_reason"]
     assert "no prediction interval: a common-effect model" in common["status_reason"]
 
 

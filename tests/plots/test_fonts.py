@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+import xml.etree.ElementTree as ElementTree
 
 import numpy as np
 import pytest
@@ -51,6 +52,13 @@ def test_what_no_font_draws_is_replaced(alone):
     assert found.drawable(f"{CHINESE} 2018\u00a0x\ud800") == f"{REPLACEMENT * 2} 2018\u00a0x{REPLACEMENT}"
 
 
+def test_control_characters_are_replaced_and_named(made, tmp_path):
+    assert fonts_for(["a\x00b\x1b"]).missing == {"\x00", "\x1b"}
+    with pytest.warns(MetailWarning, match=r"the characters U\+0000 U\+0007 of study"):
+        ax = forest(made([0.1, 0.2], [0.1] * 2, "MD", study=["a\x00b", "c\x07d"]))
+    ElementTree.parse(save(ax, tmp_path / "a.svg"))
+
+
 def test_width_is_measured_not_counted(borrowed):
     found = fonts_for([CIRCLED])
     letters = found.width("n" * 40, TEXT, mono=True) - found.width("n" * 20, TEXT, mono=True)
@@ -69,13 +77,19 @@ def test_lines_are_broken_between_words_and_only_then_within_one():
     assert cut[0].startswith("← www")
     assert max(found.width(each, 8) for each in cut) <= 100
     assert broken("", 100, found, 8) == []
+    held = broken("dose of 5\u00a0mg " * 9, 60, found, 8)
+    assert all("5\u00a0mg" in each for each in held if "5" in each or "mg" in each)
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("Smith 2001: 0.5", "Smith 2001: 0.5"),
-        ("محمد 2016: 0.5 was", f"{MARK}محمد 2016{MARK}: 0.5 was"),
+        ("محمد 2016: 0.5 was", f"{MARK}محمد{MARK} 2016: 0.5 was"),
+        ("محمد 2020a", f"{MARK}محمد{MARK} 2020a"),
+        ("أحمد 3.4 mg", f"{MARK}أحمد{MARK} 3.4 mg"),
+        ("א׳ כהן, ב׳ לוי (2020)", f"{MARK}א׳ כהן, ב׳ לוי{MARK} (2020)"),
+        ("سارة/ليلى 2020-2021", f"{MARK}سارة/ليلى{MARK} 2020-2021"),
         ("a, שרה b", f"{MARK}a, שרה{MARK} b"),
     ],
 )

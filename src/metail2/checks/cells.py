@@ -21,7 +21,7 @@ from metail2.effects.effect_sizes import LARGEST
 from metail2.effects.measures import MEASURES
 from metail2.effects.reasons import undefined_reasons
 from metail2.errors import EffectSizeError
-from metail2.records.mixed_columns import ESTIMATE_IS, has_estimates
+from metail2.records.mixed_columns import ESTIMATE_IS, TESTS, has_estimates, has_null
 from metail2.wording import listed, some
 
 TEXT = describe(
@@ -291,6 +291,9 @@ def _missing_columns(view: View, measure: Measure) -> Iterator[Finding]:
     ways = measure.family.columns
     if any(all(name in view for name in names) for names in ways) or _has_estimates(view, measure):
         return
+    takes_changes = any("mean_change" in names for names in ways)
+    if takes_changes and "mean_change" in view and any(name in view for name in PRECISIONS):
+        return  # each row tells what its spread comes from
     known = {name for names in ways for name in names if name in view or _stand_ins(view, name)}
     nearest = max(ways, key=lambda names: len(known.intersection(names)) / len(names))
     missing = [name for name in nearest if name not in known]
@@ -305,7 +308,10 @@ def _has_estimates(view: View, measure: Measure, at: int | None = None) -> bool:
     """Whether an estimate of the measure's own is printed with its precision (in a row, or somewhere)."""
     own = [ESTIMATE_IS[measure.code]] if measure.code in ESTIMATE_IS else []
     names = ["yi", "estimate", *own] if has_estimates(measure) else ["yi"]
-    return any(_given(view, name, at) for name in names) and any(_given(view, name, at) for name in PRECISIONS)
+    tells = ("vi", "sei", "se", *(TESTS if has_null(measure) else ()))
+    precise = any(_given(view, name, at) for name in tells)
+    precise = precise or all(_given(view, name, at) for name in ("ci_lower", "ci_upper"))
+    return precise and any(_given(view, name, at) for name in names)
 
 
 def _lookalikes(table: pd.DataFrame, view: View, study: str | None) -> Iterator[Finding]:

@@ -94,7 +94,7 @@ RULES: Mapping[str, Rule] = {
     "level": _with(*INTERVALS),
     "direction": lambda table: table.any("f", "p") and table.any(*SIZES) and not table.any("events1", "events", *CELLS),
     "f": _with("direction"),
-    "vi": _with("yi"),
+    "vi": _with("yi", "mean", "mean_change", *EFFECTS),
     "sei": _with("yi"),
     "v": _with("o_minus_e"),
     "o_minus_e": _with("v"),

@@ -76,7 +76,7 @@ class MantelHaenszel:
         notes = [
             _weightless(effects, columns, in_estimate(effects, used, pooled.weights) & ~weighed),
             _outside_q(effects, weighed & ~informed(effects)),
-            *_corrected(self, effects, columns),
+            *_corrected(self, effects, columns, int((weighed & informed(effects)).sum()) > 1),
         ]
         return table_result(self, effects, used, pooled, "MH", "; ".join(filter(None, notes)))
 
@@ -105,7 +105,9 @@ def _counts(names: list[str]) -> str:
     return f"{some(names)} {'counts' if len(names) == 1 else 'count'}"
 
 
-def _corrected(spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -> list[str]:
+def _corrected(
+    spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArray[np.float64], ...], has_q: bool
+) -> list[str]:
     """Say which studies are shown with a correction that the pooled estimate does not use, or without an effect."""
     counts = columns if "time1" not in effects.inputs else columns[::2]
     zero = np.any([column == 0 for column in counts], axis=0)
@@ -115,11 +117,12 @@ def _corrected(spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArra
     lost = zero & ~corrected & ~effects.complete & informed(effects)
     notes = []
     if names := named(effects, corrected):
-        what = "the effect and interval" if spec.measure in RATIOS else "the interval"
+        what, use = ("the effect and interval", "use") if spec.measure in RATIOS else ("the interval", "uses")
         place = "cell" if "time1" not in effects.inputs else "number of events"
         who = "every study" if every.any() else some(names)
         notes.append(
-            f"{what} shown for {who}, and Q, use {amount:g} added to every {place}; the pooled estimate does not"
+            f"{what} shown for {who}{', and Q, use' if has_q else f' {use}'} {amount:g} added to every {place}; the "
+            "pooled estimate does not"
         )
     if names := named(effects, lost):
         notes.append(

@@ -352,7 +352,7 @@ class MixedCountsResult(PooledResult):
 
     def _about_tau2(self) -> str:
         if self.spec.tau2 == "CE":
-            return "τ² is 0 by assumption, so it has no standard error, I² or H²; see I² from Q"
+            return "τ² is 0 by assumption, so it has no standard error or H², and I² only from Q"
         if self.fits is not None and self.fits.chosen.maxima == 0:
             return "every τ² has the same likelihood, so these counts say nothing about it; 0 is shown"
         if self.tau2 == 0:

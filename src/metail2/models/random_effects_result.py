@@ -436,7 +436,7 @@ class RandomEffectsResult(PooledResult):
         if self._no_prediction() and self.k > 1:
             reasons.append(f"no prediction interval: {self._no_prediction()}")
         if self.spec.tau2 == "CE" and self.k > 1:
-            reasons.append("τ² is 0 by assumption, so it has no standard error, I², H² or R²; see I² from Q")
+            reasons.append("τ² is 0 by assumption, so it has no standard error, H² or R², and I² only from Q")
         if len(self.terms) > 1 or not self.design.has_intercept:
             reasons += self._no_r2()
         if self.tau2 == 0 and self.spec.tau2 != "CE" and not self._no_prediction():

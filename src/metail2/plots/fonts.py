@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -27,8 +28,10 @@ FALLBACKS = (
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 MARK = "\N{LEFT-TO-RIGHT MARK}"
 _LETTERS = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc"
-RIGHT_TO_LEFT = re.compile(rf"[{_LETTERS}](?:[{_LETTERS}\s\d]*[{_LETTERS}\d])?")
-"""A name in Hebrew, Arabic or a script like these, with its year."""
+RIGHT_TO_LEFT = re.compile(rf"[{_LETTERS}](?:[{_LETTERS}\s,;/&.'’-]*[{_LETTERS}])?")
+"""Names in Hebrew, Arabic or a script like these, without the figures behind them."""
+BLANKS = re.compile(r"[ \t\n\r]+")
+"""Where a line may be broken; a blank that is to hold its words together is none."""
 SPARE = 0.97
 """Of a line's room, what is filled: on a screen, letters stand on pixels and take a little more."""
 
@@ -88,10 +91,12 @@ def fonts_for(texts: Iterable[str]) -> Fonts:
         With the fewest fallbacks, in their order.
     """
     written = frozenset(character for character in "".join(texts) if not character.isspace())
-    lacking = missing = written.difference(*map(_characters, MONO))
+    # NUL and its like may be in a font, but no picture as XML may hold them.
+    invisible = frozenset(character for character in written if unicodedata.category(character) in ("Cc", "Cs"))
+    lacking = missing = written.difference(*map(_characters, MONO)) | invisible
     fallbacks = []
     for family in FALLBACKS if lacking else ():
-        found = missing & _characters(family)
+        found = (missing - invisible) & _characters(family)
         if found:
             fallbacks.append(family)
             missing -= found
@@ -110,7 +115,7 @@ def _characters(family: str) -> frozenset[str]:
 
 
 def left_to_right(text: str) -> str:
-    """Keep a line in the order of the page: a name in Arabic or Hebrew turns round, not what stands beside it."""
+    """Keep a line in the order of the page: names in Arabic or Hebrew turn round, not what stands beside them."""
     turned = RIGHT_TO_LEFT.sub(lambda name: name.group() + MARK, text)
     return text if turned == text else MARK + turned
 
@@ -141,7 +146,7 @@ def broken(text: str, room: float, fonts: Fonts, size: float, bold: bool = False
         return fonts.width(line, size, bold=bold) <= SPARE * room
 
     lines: list[str] = []
-    for word in text.split():
+    for word in filter(None, BLANKS.split(text)):
         longer = f"{lines[-1]} {word}" if lines else word
         if fits(longer):
             lines[-1:] = [longer]

@@ -155,12 +155,16 @@ def _report(rows: list[Row], others: list[str], fonts: Fonts) -> None:
     named = [f"{'study' if row.kind == 'study' else 'group'} {row.label.strip()!r}" for row in rows if lacks(row.label)]
     named += [repr(text) for text in others if lacks(text)]
     warnings.warn(
-        f"No installed font has the characters {' '.join(sorted(fonts.missing))} of {some(named)}: they are drawn as "
-        f"{REPLACEMENT}; install a font that has them, such as Noto Sans CJK (if it is installed, delete Matplotlib's "
-        f"list of fonts in {get_cachedir()}).",
+        f"No installed font has the characters {' '.join(map(_shown, sorted(fonts.missing)))} of {some(named)}: they "
+        f"are drawn as {REPLACEMENT}; install a font that has them, such as Noto Sans CJK (if it is installed, delete "
+        f"Matplotlib's list of fonts in {get_cachedir()}).",
         MetailWarning,
         stacklevel=4,
     )
+
+
+def _shown(character: str) -> str:
+    return character if character.isprintable() else f"U+{ord(character):04X}"
 
 
 def _own_axes(picture: Picture) -> Axes:

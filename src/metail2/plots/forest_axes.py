@@ -277,7 +277,7 @@ class Canvas:
             xline=None if np.isnan(picture.null) else picture.null,
             xlinecolor=MUTED,
             xlinewidth=0.8 * factor,
-            xlabel=picture.words.axis,
+            xlabel=left_to_right(picture.words.axis),
             xlabel_size=SMALL * factor,
             xlabel_fontweight="normal",
             xtick_size=SMALL * factor,
@@ -326,7 +326,9 @@ class Canvas:
             "xy": (0, 0), "xycoords": "axes fraction", "fontsize": SMALL * self.factor, "color": INK,
             "parse_math": False,
         } | style  # fmt: skip
-        self.ax.annotate(text, xytext=(x, y), textcoords="offset points", annotation_clip=False, **options)
+        self.ax.annotate(
+            left_to_right(text), xytext=(x, y), textcoords="offset points", annotation_clip=False, **options
+        )
 
     def _rule(self, y: float, colour: str) -> None:
         """Draw a line across table and plot at row `y`."""
@@ -383,7 +385,7 @@ class Canvas:
         notes, factor = self.picture.words.notes, self.factor
         for i, note in enumerate(reversed(notes)):
             y = (MARGIN + i * NOTE_ROW - self.picture.below) * factor
-            self._text(left_to_right(note), -self._table_left, y, va="bottom")
+            self._text(note, -self._table_left, y, va="bottom")
 
     def _diamond(self, row: Row, place: int) -> None:
         """Draw a pooled effect: filled for random effects, pale for a subgroup, outlined for a common effect."""

@@ -285,7 +285,7 @@ def test_one_arm_apart_is_as_combined(made):
     ],
 )  # fmt: skip
 def test_arms_apart_without_a_known_covariance(made, lines, measure, why):
-    message = f"Trial A, x and Trial A, y share a control arm: {why}; combine the arms instead."
+    message = f'"Trial A, x" and "Trial A, y" share a control arm: {why}; combine the arms instead.'
     with pytest.raises(RecordError, match=exactly(message)):
         m2.harmonise(made(lines), "o", measure, arms="separate")
 

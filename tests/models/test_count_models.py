@@ -411,3 +411,19 @@ def test_zero_cells_are_not_corrected():
     by_hand_top = 3 * 36 / 82  # Σ ad/n: the first table adds 0
     by_hand_bottom = 5 * 50 / 100 + 6 * 37 / 82
     assert m2.MantelHaenszel("OR").fit(frame).estimate == pytest.approx(math.log(by_hand_top / by_hand_bottom))
+
+
+@pytest.mark.parametrize("measure", ["RR", "OR", "RD"])
+@pytest.mark.filterwarnings("ignore::metail2.MetailWarning")
+def test_q_is_spoken_of_where_there_is_one(measure):
+    """Also where a study has no weight but an effect of its own, which enters Q."""
+    rng, seen = np.random.default_rng(3), set()
+    for _ in range(600):
+        n1, n2 = rng.integers(2, 12, size=(2, int(rng.integers(1, 4))))
+        events = rng.binomial(n1, rng.choice([0, 0.1, 0.5])), rng.binomial(n2, rng.choice([0, 0.1, 0.5]))
+        model = m2.MantelHaenszel(measure, to=str(rng.choice(["only0", "all"])))
+        result = model.fit(counts(*zip(events[0], n1, events[1], n2, strict=True)))
+        if " added to every cell" in result.reason:
+            assert (", and Q, use" in result.reason) != np.isnan(result.q)
+            seen.add(bool(np.isnan(result.q)))
+    assert seen == {True, False}

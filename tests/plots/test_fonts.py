@@ -91,6 +91,7 @@ def test_lines_are_broken_between_words_and_only_then_within_one():
         ("א׳ כהן, ב׳ לוי (2020)", f"{MARK}א׳ כהן, ב׳ לוי{MARK} (2020)"),
         ("سارة/ليلى 2020-2021", f"{MARK}سارة/ليلى{MARK} 2020-2021"),
         ("a, שרה b", f"{MARK}a, שרה{MARK} b"),
+        ("one\nשרה 3.4 mg", f"one\n{MARK}שרה{MARK} 3.4 mg"),
     ],
 )
 def test_names_from_right_to_left_leave_the_line_in_its_order(text, expected):

@@ -13,7 +13,16 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.kernels.tables import MANTEL_HAENSZEL
 from metail2.models.checks import check_level
 from metail2.models.table_tests import informed, table_columns
-from metail2.models.tables import RATIOS, TableResult, counted, effects_from_counts, in_estimate, named, table_result
+from metail2.models.tables import (
+    RATIOS,
+    TableResult,
+    counted,
+    effects_from_counts,
+    in_estimate,
+    in_q,
+    named,
+    table_result,
+)
 from metail2.wording import some
 
 
@@ -76,7 +85,7 @@ class MantelHaenszel:
         notes = [
             _weightless(effects, columns, in_estimate(effects, used, pooled.weights) & ~weighed),
             _outside_q(effects, weighed & ~informed(effects)),
-            *_corrected(self, effects, columns, int((weighed & informed(effects)).sum()) > 1),
+            *_corrected(self, effects, columns),
         ]
         return table_result(self, effects, used, pooled, "MH", "; ".join(filter(None, notes)))
 
@@ -105,9 +114,7 @@ def _counts(names: list[str]) -> str:
     return f"{some(names)} {'counts' if len(names) == 1 else 'count'}"
 
 
-def _corrected(
-    spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArray[np.float64], ...], has_q: bool
-) -> list[str]:
+def _corrected(spec: MantelHaenszel, effects: EffectSizes, columns: tuple[NDArray[np.float64], ...]) -> list[str]:
     """Say which studies are shown with a correction that the pooled estimate does not use, or without an effect."""
     counts = columns if "time1" not in effects.inputs else columns[::2]
     zero = np.any([column == 0 for column in counts], axis=0)
@@ -120,10 +127,8 @@ def _corrected(
         what, use = ("the effect and interval", "use") if spec.measure in RATIOS else ("the interval", "uses")
         place = "cell" if "time1" not in effects.inputs else "number of events"
         who = "every study" if every.any() else some(names)
-        notes.append(
-            f"{what} shown for {who}{', and Q, use' if has_q else f' {use}'} {amount:g} added to every {place}; the "
-            "pooled estimate does not"
-        )
+        also = ", and Q, use" if in_q(effects).sum() > 1 else f" {use}"
+        notes.append(f"{what} shown for {who}{also} {amount:g} added to every {place}; the pooled estimate does not")
     if names := named(effects, lost):
         notes.append(
             f"{_counts(names)} in the estimate but not in Q, because a zero cell was not corrected, so there is no "

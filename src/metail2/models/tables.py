@@ -259,6 +259,11 @@ def named(effects: EffectSizes, rows: NDArray[np.bool_]) -> list[str]:
     return [labels[i] for i in np.flatnonzero(rows)]
 
 
+def in_q(effects: EffectSizes) -> NDArray[np.bool_]:
+    """Which studies enter Q, shape (k,), if there are two: those with an effect of their own that tell something."""
+    return effects.complete & informed(effects)
+
+
 def table_result(
     spec: Any,
     effects: EffectSizes,
@@ -274,7 +279,7 @@ def table_result(
     the studies without weight, unless no study has any, which the reason itself then says.
     """
     coefficients = wald(np.atleast_1d(pooled.estimate), np.atleast_1d(pooled.variance), np.inf, spec.level)
-    known = effects.complete & informed(effects)
+    known = in_q(effects)
     deviation = effects.yi[known] - coefficients.estimate[0]
     q = float((deviation**2 / effects.vi[known]).sum()) if known.sum() > 1 and np.isfinite(deviation).all() else NAN
     df = max(0, int(known.sum()) - 1)

@@ -115,9 +115,13 @@ def _characters(family: str) -> frozenset[str]:
 
 
 def left_to_right(text: str) -> str:
-    """Keep a line in the order of the page: names in Arabic or Hebrew turn round, not what stands beside them."""
-    turned = RIGHT_TO_LEFT.sub(lambda name: name.group() + MARK, text)
-    return text if turned == text else MARK + turned
+    """Keep every line in the order of the page: names in Arabic or Hebrew turn round, not what stands beside them."""
+    return "\n".join(map(_line_from_left, text.split("\n")))
+
+
+def _line_from_left(line: str) -> str:
+    turned = RIGHT_TO_LEFT.sub(lambda name: name.group() + MARK, line)
+    return line if turned == line else MARK + turned
 
 
 def broken(text: str, room: float, fonts: Fonts, size: float, bold: bool = False) -> list[str]:

@@ -38,8 +38,8 @@ from metail2.kernels.inference import Wald, wald
 SIZES = (2, 3, 5, 13, 100, 1000, 10_000)
 MOST_FOR_METAFOR = 1000
 """metafor holds k × k matrices: 10,000 studies would take minutes and gigabytes."""
-ROUNDS = 21
-SECONDS = 0.15
+ROUNDS = 41
+SECONDS = 0.08
 """Time spent on one measurement of a round, at least; one run where that takes longer."""
 
 R_SCRIPT = """

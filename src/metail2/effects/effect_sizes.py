@@ -75,7 +75,6 @@ class EffectSizes:
     _trail: pd.DataFrame | None = None
     added: Floats | None = None
     complete: NDArray[np.bool_] = field(init=False)
-    _numbers: dict[str, Floats | None] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         MEASURES[self.measure]
@@ -158,6 +157,10 @@ class EffectSizes:
     def trail(self) -> pd.DataFrame:
         """The audit trail: which printed figures, conversions and assumptions each effect rests on."""
         return pd.DataFrame(columns=list(TRAIL_COLUMNS)) if self._trail is None else _copied(self._trail)
+
+    @cached_property
+    def _numbers(self) -> dict[str, Floats | None]:
+        return {}
 
     def numbers(self, name: str) -> Floats | None:
         """Return a moderator as numbers, shape (k,), read-only; None unless it is one column of plain numbers."""

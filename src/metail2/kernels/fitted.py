@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from metail2.kernels.wls import WeightedFit, weighted_fit
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(NamedTuple):
     """A fit of yᵢ = xᵢ′β + uᵢ + eᵢ with var uᵢ = τ², var eᵢ = vᵢ; leading axes (...) are separate problems.
 
     Attributes

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,8 +53,12 @@ SATURATED = 1e140
 
 def two_sided(statistic: Floats, df: float | Floats) -> Floats:
     """Two-sided P value of a z (df infinite) or t statistic; NaN stays NaN."""
-    below = -np.abs(statistic)
-    return np.asarray(2 * (ndtr(below) if _normal(df) else stdtr(df, below)))
+    return np.asarray(2 * _below(-np.abs(statistic), df))
+
+
+def _below(statistic: float | Floats, df: float | Floats) -> Floats:
+    """Probability below a z (df infinite) or t statistic."""
+    return np.asarray(ndtr(statistic) if _normal(df) else stdtr(df, statistic))
 
 
 @lru_cache(maxsize=1024)
@@ -81,8 +86,7 @@ def chi2_upper(q: Floats, df: float) -> Floats:
     return np.asarray(chdtrc(df, q))
 
 
-@dataclass(frozen=True, slots=True)
-class Wald:
+class Wald(NamedTuple):
     """Coefficients with their tests, shape (..., p).
 
     Attributes
@@ -114,10 +118,21 @@ def wald(estimate: Floats, variance: Floats, df: float | Floats, level: float) -
     level : float
         Confidence level in (0, 1).
     """
+    if estimate.shape == (1,) and isinstance(df, float) and variance[0] > 0:
+        return _wald_of_one(float(estimate[0]), float(variance[0]), df, level)
     se = np.sqrt(variance)
     statistic = _ratio(estimate, se)
     half = quantiles(level, df) * se
     return Wald(estimate, se, statistic, two_sided(statistic, df), estimate - half, estimate + half, df)
+
+
+def _wald_of_one(estimate: float, variance: float, df: float, level: float) -> Wald:
+    """`wald` of one coefficient, by far the commonest, in plain numbers, which take half the time of arrays of one."""
+    se = math.sqrt(variance)
+    statistic, half = estimate / se, quantile(level, df) * se
+    p_value = 2 * float(_below(-abs(statistic), df))
+    values = np.array((estimate, se, statistic, p_value, estimate - half, estimate + half))
+    return Wald._make((*values.reshape(6, 1), df))
 
 
 def _ratio(estimate: Floats, se: Floats) -> Floats:

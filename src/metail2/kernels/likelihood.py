@@ -10,7 +10,8 @@ would change its sign, it may have done so twice between two points: there the g
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +83,7 @@ profile_ml = Profile(log_likelihood, lambda fit: fit.weights.sum(-1), lambda fit
 profile_reml = Profile(restricted_log_likelihood, lambda fit: fit.trace(), lambda fit: fit.trace_product())
 
 
-@dataclass(frozen=True, slots=True)
-class Maximum:
+class Maximum(NamedTuple):
     """The global maximum over τ² ≥ 0, leading shape (...).
 
     Attributes
@@ -177,10 +177,10 @@ def settled(profile: Profile, yi: Floats, vi: Floats, x: Floats, found: Maximum)
     tau2, fit, last = found.tau2, found.fit, np.inf
     while True:
         if abs(profile.excess(fit)) * (tau2 + np.maximum.reduce(vi)) <= SETTLED * tau2 or tau2 == 0:
-            return replace(found, tau2=tau2, fit=fit)
+            return found._replace(tau2=tau2, fit=fit)
         step = float(profile.newton(fit)[1])
         if abs(step) <= SETTLED * tau2 or not abs(step) < 0.5 * last:
-            return replace(found, tau2=tau2, fit=fit)
+            return found._replace(tau2=tau2, fit=fit)
         tau2, last = np.asarray(tau2 + step), abs(step)
         fit = weighted_fit(yi, 1 / (vi + tau2), x)
 

@@ -12,7 +12,7 @@ add up to no more than 6(k − 1) times their sum (T₂ ≤ 2Σw²(z − μ)² +
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,7 @@ from metail2.kernels.wls import DOMINANCE, DominatedFit, WeightedFit
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
-class OneMean:
+class OneMean(NamedTuple):
     """One of the two likelihoods of one mean, as `one_search.highest` reads it.
 
     Attributes

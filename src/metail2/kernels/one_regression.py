@@ -15,7 +15,7 @@ that differ by no more than `MOST_UNEQUAL`.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +30,7 @@ MOST_UNEQUAL = 1e4
 """Largest ratio of two variances: y′PPy then errs by about 1e-8 at the very most."""
 
 
-@dataclass(frozen=True, slots=True)
-class OneRegression:
+class OneRegression(NamedTuple):
     """One of the two likelihoods of one regression, as `one_search.highest` reads it.
 
     Attributes

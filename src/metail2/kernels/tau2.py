@@ -12,8 +12,8 @@ DerSimonian & Kacker 2007, Jackson et al. 2014 (GENQ).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +34,7 @@ Precision = tuple[Floats, Floats]
 """The standard error of τ², and the derivative of the criterion."""
 
 
-@dataclass(frozen=True)
-class Tau2Estimate:
+class Tau2Estimate(NamedTuple):
     """An estimate of τ² and how it was reached.
 
     Attributes
@@ -47,7 +46,7 @@ class Tau2Estimate:
     maxima : ndarray of int, shape (...)
         Number of local maxima of the likelihood found (1 for estimators that are not likelihoods).
     measured : callable
-        ``() → (se, gradient)``; called when one of them is first asked for.
+        ``() → (se, gradient)``; called when one of them is asked for.
     fit : WeightedFit or None
         The fit with weights 1/(v + τ²), where the estimator ends with it.
     """
@@ -58,19 +57,15 @@ class Tau2Estimate:
     measured: Callable[[], Precision]
     fit: WeightedFit | None = None
 
-    @cached_property
-    def _precision(self) -> Precision:
-        return self.measured()
-
     @property
     def se(self) -> Floats:
         """Standard error of τ², shape (...); NaN where none is defined."""
-        return self._precision[0]
+        return self.measured()[0]
 
     @property
     def gradient(self) -> Floats:
         """Derivative of the criterion (of a likelihood τ² times the score), shape (...); NaN for closed forms."""
-        return self._precision[1]
+        return self.measured()[1]
 
 
 Estimator = Callable[..., Tau2Estimate]

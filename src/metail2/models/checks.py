@@ -19,7 +19,7 @@ def check_effects(effects: object) -> None:
 
 def check_level(level: object) -> None:
     """Raise unless the confidence level is a fraction between 0 and 1."""
-    if isinstance(level, bool) or not isinstance(level, int | float | np.number) or not 0 < level < 1:
+    if not isinstance(level, float | np.number | int) or not 0 < level < 1:  # True and False are 1 and 0
         raise ModelError(f"The confidence level is {level!r}; give a number between 0 and 1, e.g. 0.95.")
 
 

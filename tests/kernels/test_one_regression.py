@@ -91,6 +91,20 @@ def test_any_unit(unit):
 
 
 @BOTH
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_level_far_from_zero_costs_no_digits(code, p):
+    """Effects in steps of 2⁻²⁷, so that a level of 2²⁵ changes no digit of them; also of many problems at once."""
+    rng = np.random.default_rng(21)
+    v = rng.uniform(2e-4, 1e-3, (20, 12))
+    y = np.round(rng.normal(0, np.sqrt(v + 6e-4)) * 2**27) / 2**27
+    x = np.column_stack([np.ones(12), rng.normal(size=12)])[:, :p]
+    near, far = TAU2[code](y, v, x).value, TAU2[code](y + 2.0**25, v, x).value
+    assert far == pytest.approx(near, rel=1e-12, abs=0)
+    assert float(TAU2[code](y[0] + 2.0**25, v[0], x).value) == pytest.approx(near[0], rel=1e-12)
+    assert (near > 0).sum() > 10
+
+
+@BOTH
 @pytest.mark.parametrize("level", [0.0, 0.7, -3e8])
 def test_effects_on_the_line_have_no_heterogeneity(code, level):
     x = np.column_stack([np.ones(6), [1, 2, 4, 7, 9, 11]])
@@ -105,3 +119,10 @@ def test_sums_serve_neither_very_unequal_variances_nor_very_many_moderators():
     assert one_regression(y, np.append(v[1:], 0.9e-5), x, restricted=True) is None
     many = rng.normal(size=(2000, 40))
     assert one_regression(rng.normal(size=2000), np.full(2000, 0.1), many, restricted=True) is None
+
+
+def test_sums_do_not_serve_effects_far_from_zero():
+    rng = np.random.default_rng(4)
+    y, v, x = rng.normal(size=50), np.full(50, 0.1), np.column_stack([np.ones(50), rng.normal(size=50)])
+    assert one_regression(y + 1e3, v, x, restricted=True) is not None
+    assert one_regression(y + 1e5, v, x, restricted=True) is None

@@ -125,7 +125,7 @@ class LocalMaxima:
 
 def local_maxima(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> LocalMaxima:
     """Find all local maxima of a profile likelihood; arguments as in `maximise`, `yi` and `vi` of shape (n, k)."""
-    fit = fitter(x, 1 / vi)
+    fit, yi = fitter(x, 1 / vi), _near_zero(yi, vi, x)
     grid = _grid(fit, yi, vi, yi.shape[-1] - x.shape[-1])
     excess = _scan(profile, fit, yi, vi, grid)
     lane, start = _falls(grid, excess)
@@ -164,6 +164,15 @@ def maximise(profile: Profile, yi: Floats, vi: Floats, x: Floats) -> Maximum:
     found = local_maxima(profile, y, v, x)
     best = _highest(profile, y, v, x, found.lane, found.tau2)
     return Maximum(found.tau2[best].reshape(lead), found.iterations, np.bincount(found.lane).reshape(lead))
+
+
+def _near_zero(y: Floats, v: Floats, x: Floats) -> Floats:
+    """Measure the effects from the most precise study's, where the design has a column of ones.
+
+    No residual depends on that level, and far from 0 it would cost them digits.
+    """
+    constant = (x == 1).all(-2).any(-1)
+    return np.asarray(y - constant[..., None] * np.take_along_axis(y, v.argmin(-1, keepdims=True), -1))
 
 
 def settled(profile: Profile, yi: Floats, vi: Floats, x: Floats, found: Maximum) -> Maximum:

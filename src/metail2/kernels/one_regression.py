@@ -28,6 +28,8 @@ Floats = NDArray[np.float64]
 
 MOST_UNEQUAL = 1e4
 """Largest ratio of two variances: y′PPy then errs by about 1e-8 at the very most."""
+FARTHEST = 1e8
+"""Largest ratio of the squares of effects and residuals: effects farther from 0 would cost the residuals digits."""
 
 
 class OneRegression(NamedTuple):
@@ -113,9 +115,11 @@ def one_regression(yi: Floats, vi: Floats, x: Floats, *, restricted: bool) -> On
     columns = np.empty((p + 1, k))
     columns[:-1] = basis = orthonormal(x.T.copy())[0].T
     residual = yi - basis.T @ (basis @ yi)
-    length2 = float(dot(residual, residual))
-    if length2 <= ROUNDING**2 * k * float(dot(yi, yi)):  # no digit of the residuals is meant
+    length2, square = float(dot(residual, residual)), float(dot(yi, yi))
+    if length2 <= ROUNDING**2 * k * square:  # no digit of the residuals is meant
         length2 = 0.0
+    elif square > FARTHEST * length2:
+        return None
     columns[-1] = residual / (math.sqrt(length2) or 1)
     products = np.ones(((p + 1) ** 2 + 1, k))
     np.multiply(columns, columns[:, None], out=products[1:].reshape(p + 1, p + 1, k))

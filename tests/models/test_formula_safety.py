@@ -41,6 +41,15 @@ def test_a_formula_of_several_parts():
         m2.pool(effects(x=[1, 2, 3, 4], y=[1, 3, 2, 5]), moderators="x|y")
 
 
+@pytest.mark.parametrize("formula", ["C(class)", "C(`class`)", "1 + log(`class`)"])
+def test_a_word_of_python_stands_alone_only(formula):
+    """A drug's class, say: formulaic reads it by itself, but not in a function."""
+    known = effects(**{"class": [1, 2, 1, 3]})
+    assert m2.pool(known, moderators="class").terms == ("intercept", "class")
+    with pytest.raises(ModelError, match="'class' is a word of the Python language.*; rename the column"):
+        m2.pool(known, moderators=formula)
+
+
 def test_predict_refuses_what_the_fit_has_not_seen_also_without_warnings_as_errors():
     result = m2.pool(effects(g=["a", "b", "a", "b"]), moderators="g")
     with warnings.catch_warnings():

@@ -233,6 +233,12 @@ def _parsed(formula: str, data: pd.DataFrame) -> tuple[Any, _Names]:
         parsed = Formula(formula)
         factors = [factor for term in parsed for factor in term.factors]
     except Exception as error:  # formulaic's parser, and formulas of several parts, raise many kinds
+        reserved = [word for word in re.findall(_NAME, formula) if keyword.iskeyword(word) and word in data.columns]
+        if reserved:
+            raise ModelError(
+                f"The formula {formula!r} cannot be read: {reserved[0]!r} is a word of the Python language, which may "
+                "stand alone but not in a function; rename the column."
+            ) from None
         raise ModelError(f"The formula {formula!r} cannot be read: {_first_line(error)}") from error
     names = _check_factors(formula, factors, data)
     _refuse_no_products(formula)

@@ -46,7 +46,7 @@ def test_a_word_of_python_stands_alone_only(formula):
     """A drug's class, say: formulaic reads it by itself, but not in a function."""
     known = effects(**{"class": [1, 2, 1, 3]})
     assert m2.pool(known, moderators="class").terms == ("intercept", "class")
-    with pytest.raises(ModelError, match="'class' is a word of the Python language.*; rename the column"):
+    with pytest.raises(ModelError, match=r"'class' is a word of the Python language.*; rename the column"):
         m2.pool(known, moderators=formula)
 
 

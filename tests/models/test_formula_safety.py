@@ -41,6 +41,12 @@ def test_a_formula_of_several_parts():
         m2.pool(effects(x=[1, 2, 3, 4], y=[1, 3, 2, 5]), moderators="x|y")
 
 
+@pytest.mark.parametrize("formula", [".", "x + .", ". - x", "x:."])
+def test_all_columns_at_once_are_refused(formula):
+    with pytest.raises(ModelError, match="name the moderators one by one"):
+        m2.pool(effects(x=[1, 2, 3, 4]), moderators=formula)
+
+
 @pytest.mark.parametrize("formula", ["C(class)", "C(`class`)", "1 + log(`class`)"])
 def test_a_word_of_python_stands_alone_only(formula):
     """A drug's class, say: formulaic reads it by itself, but not in a function."""

@@ -227,6 +227,8 @@ def _parsed(formula: str, data: pd.DataFrame) -> tuple[Any, _Names]:
 
     if "~" in formula:
         raise ModelError(f"The formula {formula!r} has a left side; give the moderators only, e.g. 'ablat + year'.")
+    if re.search(r"(?:^|[\s+*:/(-])\.(?:$|[\s+*:/)-])", formula):
+        raise ModelError(f"The formula {formula!r} has a '.' for all columns; name the moderators one by one.")
     if any(int(power) > MOST_POWER for power in re.findall(r"(?:\*\*|\^)\s*\(?\s*(\d+)", formula)):
         raise ModelError(f"The formula {formula!r} has a power above {MOST_POWER}; use a smaller one.")
     try:

@@ -33,7 +33,8 @@ class UnknownChoice(MetailError):
         names = list(choices)
         near = get_close_matches(str(meant or given).lower(), [name.lower() for name in names], n=1, cutoff=0.5)
         hint = next((f" Did you mean {name!r}?" for name in names if near and name.lower() == near[0]), "")
-        super().__init__(f"Unknown {kind} {given!r}.{hint} Choose from: {', '.join(names)}.")
+        known = f"Choose from: {', '.join(names)}" if names else "There is none to choose from"
+        super().__init__(f"Unknown {kind} {given!r}.{hint} {known}.")
 
 
 class MetailWarning(UserWarning):

@@ -33,7 +33,7 @@ STATUS = {
     "one_study": "one study: its own normal (z) interval is shown and nothing is pooled",
     "not_pooled": "studies are shown side by side and not pooled",
     "undefined": "the pooled estimate is undefined for these tables",
-    "zero_se": "all effects agree exactly: the Hartung–Knapp standard error is 0, so its P value says nothing",
+    "zero_se": "all effects agree exactly with the fit: the Hartung–Knapp standard error is 0, so P says nothing",
 }
 """The closed list of ``status`` codes in `glance`, each with its meaning."""
 

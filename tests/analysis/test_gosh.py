@@ -118,3 +118,18 @@ def test_what_cannot_be_shown_is_refused():
         gosh(m2.pool([0.3], [0.1]))
     with pytest.raises(ModelError, match="0 subsets were asked for"):
         gosh(m2.pool(YI, VI), subsets=0)
+
+
+def test_includes_refuses_a_label_that_stands_twice():
+    twice = m2.EffectSizes.from_arrays(YI, VI, study=["A", "A", "B", "C", "D", "E"])
+    with pytest.warns(MetailWarning, match="More than one effect is labelled A"):
+        found = gosh(m2.pool(twice))
+    assert found.includes("B").sum() == 2 ** (K - 1)
+    with pytest.raises(ModelError, match="2 studies are labelled 'A'"):
+        found.includes("A")
+
+
+def test_a_subgroup_analysis_is_told_what_to_take():
+    effects = m2.EffectSizes.from_arrays(YI, VI, moderators={"g": list("aabbab")})
+    with pytest.raises(ModelError, match=r"this is a SubgroupResult; take result\.overall, or one group"):
+        gosh(m2.pool(effects, subgroup="g"))

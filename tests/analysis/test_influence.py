@@ -70,7 +70,7 @@ def test_a_study_that_alone_determines_a_coefficient_cannot_be_left_out():
     figures = [name for name in table if name not in ("study", "hat", "weight", "influential", "note")]
     assert table.loc[4, figures].isna().all()
     assert table.loc[:3, figures].notna().all(axis=None)
-    reason = "without this study: The moderator 'new' is 0 in every study, so it has no coefficient."
+    reason = "without this study: the moderator 'new' is 0 in every study, so it has no coefficient."
     assert table["note"].tolist() == [""] * 4 + [reason]
     assert table["hat"][4] == pytest.approx(1)
 
@@ -112,8 +112,8 @@ def test_a_regression_that_fits_exactly_leaves_no_rounding(test):
 def test_one_study_apart_from_others_that_agree():
     table = influence(m2.pool([0.3, 0.3, 0.3, 2.0], [0.1, 0.2, 0.3, 0.4]))
     assert np.isinf(table["rstudent"][3])
-    assert (
-        table["note"][3] == "the other studies agree exactly, so Hartung–Knapp standard errors without this one are 0"
+    assert table["note"][3] == (
+        "the other studies agree exactly with their fit: without this one Hartung–Knapp standard errors are 0"
     )
     assert np.isfinite(table.loc[:2, ["rstudent", "dffits", "cov_ratio"]]).all(axis=None)
 

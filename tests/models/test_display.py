@@ -15,6 +15,21 @@ from metail2.effects.transforms import freeman_tukey_backward
         ("GEN", {"yi": [0.1, 0.3], "ci_lower": [-0.2, -0.1], "ci_upper": [0.41, 0.72]}),
     ],
 )
+def test_an_exact_regression_is_told_as_one():
+    line = m2.EffectSizes.from_arrays([1.0, 2, 3, 4, 5], [0.1] * 5, moderators={"x": [1.0, 2, 3, 4, 5]})
+    text = m2.pool(line, moderators="x").summary()
+    assert "x 1.0000, 1.0000 to 1.0000, P not defined" in text
+    assert "All moderators together: test not defined; R² = 100.0 %" in text
+    assert "Residual heterogeneity: Q = 0.00" in text
+    assert "all effects agree exactly with the fit" in text
+
+
+def test_headings_read_as_they_were_given():
+    """A missing one makes whole numbers decimal, and is not called "nan"."""
+    given = m2.EffectSizes.from_arrays([0.1, 0.5, 0.3], [0.1, 0.2, 0.1], moderators={"group": [1, None, 2]})
+    assert m2.pool(given).studies()["group"].tolist() == ["1", "", "2"]
+
+
 def test_a_printed_interval_does_not_replace_the_computed_one(measure, columns):
     effects = m2.effect_sizes(pd.DataFrame(columns), measure)
     studies = m2.pool(effects).studies()

@@ -313,7 +313,7 @@ def test_a_missing_effect_is_left_out_by_name(spreading):
 @pytest.mark.parametrize(
     ("k", "scale", "moderators", "message"),
     [
-        (1, "1", None, r"1 study cannot support 1 coefficients \(intercept\)"),
+        (1, "1", None, r"1 study cannot support 1 coefficient \(intercept\)"),
         (2, "weeks", None, r"2 studies cannot support 2 coefficients \(intercept, weeks\)"),
         (3, "weeks", "drug", "3 studies cannot support 2 location and 2 scale coefficients; at least 4 are needed"),
         (2, "1", "drug", r"2 studies cannot support 2 coefficients \(intercept, drug\[T.b\]\)"),

@@ -294,6 +294,29 @@ def test_greatest_heterogeneity_is_no_reason_for_a_common_effect():
 COMMON = counts((30, 50, 20, 50), (35, 50, 25, 50), (28, 40, 15, 40)).assign(study=["Ann", "Ben", "Cal"])
 
 
+@pytest.mark.parametrize(
+    ("measure", "sizes", "place"),
+    [
+        ("OR", {"n1": [10, 12], "n2": [9, 12]}, "cell"),
+        ("IRR", {"time1": [10, 12], "time2": [9, 12]}, "number of events"),
+    ],
+)
+def test_corrections_are_told_by_what_was_corrected(measure, sizes, place):
+    table = pd.DataFrame({"study": ["A", "B"], "events1": [0, 4], "events2": [3, 5], **sizes})
+    told = m2.MixedCounts(measure, "CM.EL").fit(m2.effect_sizes(table, measure)).glance()["status_reason"][0]
+    assert f"shown for A use 0.5 added to every {place}; the likelihood does not" in told
+
+
+@pytest.mark.parametrize("tau2", ["ML", "CE"])
+def test_only_a_common_effect_predicts_no_new_study(tau2):
+    table = pd.DataFrame(
+        {"study": list("ABCD"), "events1": [1, 4, 3, 9], "n1": [20] * 4, "events2": [3, 5, 9, 2], "n2": [20] * 4}
+    )
+    found = m2.MixedCounts("OR", "CM.EL", tau2=tau2).fit(m2.effect_sizes(table, "OR")).predict()
+    assert found["pi_lower"].isna().all() == (tau2 == "CE")
+    assert found["ci_lower"].notna().all()
+
+
 def test_common_events_make_the_approximate_odds_ratio_a_risk_ratio():
     near, exact = (MixedCounts("OR", model, tau2="CE").fit(COMMON) for model in ("CM.AL", "CM.EL"))
     risks = m2.MantelHaenszel("RR").fit(COMMON).estimate

@@ -206,6 +206,21 @@ def test_unknown_methods_are_answered_with_the_choices(bcg):
         m2.pool(bcg).tau2_interval(method="profile")
 
 
+@pytest.mark.parametrize("moderators", [None, "ablat"])
+def test_a_common_effect_predicts_no_new_study(bcg, moderators):
+    found = m2.pool(bcg, tau2="CE", test="z", moderators=moderators).predict()
+    assert found[["pi_lower", "pi_upper"]].isna().all(axis=None)
+    assert (found["note"] == "no prediction interval: a common-effect model has no between-study variance").all()
+    assert found["ci_lower"].notna().all()
+
+
+def test_a_threshold_on_which_all_effects_lie():
+    exact = m2.pool([0.3] * 4, [0.1, 0.2, 0.3, 0.4])
+    assert (exact.probability_above(0.2), exact.probability_above(0.4)) == (1, 0)
+    with pytest.warns(MetailWarning, match=r"No probability: every true effect is estimated as 0\.3, the threshold"):
+        assert np.isnan(exact.probability_above(0.3))
+
+
 def test_no_prediction_interval_says_why(bcg):
     with pytest.warns(MetailWarning, match="a common-effect model has no between-study variance"):
         assert np.isnan(m2.pool(bcg, tau2="CE").prediction_interval()).all()

@@ -125,7 +125,7 @@ def test_what_must_stand_beside_a_group_says_whose_it_is(grouped):
     assert "beside it, normal (z): 0.335 to 1.011" in text
     assert (
         "Difference between groups: χ² = 1.86 on 2 df, P = 0.39 (by model-based standard errors, each τ² taken as "
-        "known); with a group of 2 studies it finds differences too often: see common_tau2" in text
+        "known); with a group of 2 studies it finds differences too often; prefer one τ² for all groups" in text
     )
 
 
@@ -138,8 +138,37 @@ def test_wrong_use(bcg):
         m2.pool(bcg, subgroup="alloc", moderators="ablat")
     with pytest.raises(ModelError, match="name their column"):
         m2.pool(bcg, common_tau2=True)
-    with pytest.raises(ModelError, match="13 studies cannot support 13 coefficients"):
+    with pytest.raises(ModelError, match=r"more studies than groups, and there are 13 studies in 13 groups of 'own'"):
         m2.pool(bcg.assign(own=range(13)), subgroup="own", common_tau2=True)
+    with pytest.raises(ModelError, match=r"The groups are \['alloc'\]; give the name of one column"):
+        m2.pool(bcg, subgroup=["alloc"])
+    with pytest.raises(UnknownChoice, match=r"Unknown column of groups 'g'\. There is none to choose from\."):
+        m2.pool([0.1, 0.2], [0.1, 0.2], subgroup="g")
+    with pytest.raises(ModelError, match="by RandomEffects, not by MantelHaenszel"):
+        m2.Subgroups("alloc", m2.MantelHaenszel("OR"))
+
+
+def test_a_column_of_any_name_keeps_its_values():
+    """The regression on groups once took the name of a column of weights."""
+    table = {"subgroup": [10.0, 1, 1, 10], "g": [1, 1, 2, 2]}
+    effects = m2.EffectSizes.from_arrays([0.1, 0.5, 0.3, 0.9], [0.1, 0.2, 0.1, 0.3], moderators=table)
+    for common in (False, True):
+        found = m2.pool(effects, subgroup="g", weights="subgroup", common_tau2=common)
+        assert found.overall.estimate == pytest.approx((1 + 0.5 + 0.3 + 9) / 22)
+        assert found.groups()["estimate"].tolist() == pytest.approx([1.5 / 11, 9.3 / 11])
+
+
+@pytest.mark.parametrize("common", [False, True])
+def test_a_common_effect_predicts_no_new_study(bcg, common):
+    groups = m2.pool(bcg, subgroup="alloc", tau2="CE", test="z", common_tau2=common).groups()
+    assert groups[["pi_lower", "pi_upper"]].isna().all(axis=None)
+    assert groups["status_reason"].str.contains("no prediction interval: a common-effect model").all()
+    assert groups["status_reason"].str.contains("τ² is 0 by assumption").all()
+
+
+def test_groups_that_read_alike_are_refused(bcg):
+    with pytest.raises(ModelError, match="read alike"):
+        m2.pool(bcg.assign(g=["a", "a "] * 6 + ["b"]), subgroup="g")
 
 
 def test_groups_that_agree_exactly_cannot_be_compared():
@@ -148,6 +177,8 @@ def test_groups_that_agree_exactly_cannot_be_compared():
     common = m2.pool(effects, subgroup="g", common_tau2=True)
     assert np.isnan(common.between.statistic)
     assert "cannot be compared: a standard error is 0" in common.summary()
+    assert (common.groups()["status"] == "zero_se").all()
+    assert common.groups()["status_reason"].str.startswith("all effects agree exactly with the fit").all()
     yi, vi = [0.1, 0.3, 0.2, 0.8, 1.0, 0.5], [0.04, 0.05, 0.03, 0.06, 0.08, 0.02]
     few = m2.EffectSizes.from_arrays(yi, vi, moderators={"g": list("aaabbc")})
     kenward_roger = m2.pool(few, subgroup="g", common_tau2=True, test="kenward_roger")

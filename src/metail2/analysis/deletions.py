@@ -11,8 +11,10 @@ from metail2.kernels.influence import Influence, influence_measures
 from metail2.kernels.leave_one_out import Deletions, without_each
 from metail2.models.random_effects_result import RandomEffectsResult
 
-NO_ERROR = "all effects agree exactly, so Hartung–Knapp standard errors are 0 and nothing can be measured in them"
-NO_ERROR_WITHOUT = "the other studies agree exactly, so Hartung–Knapp standard errors without this one are 0"
+NO_ERROR = "all effects agree exactly with the fit, so Hartung–Knapp standard errors are 0 and no unit of measurement"
+NO_ERROR_WITHOUT = (
+    "the other studies agree exactly with their fit: without this one Hartung–Knapp standard errors are 0"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,9 +83,13 @@ class Gosh:
         ------
         UnknownChoice
             If no study of the fit has this label.
+        ModelError
+            If several have it.
         """
         if study not in self.study:
             raise UnknownChoice("study", study, self.study)
+        if (same := self.study.count(study)) > 1:
+            raise ModelError(f"{same} studies are labelled {study!r}; give each its own label.")
         j = self.study.index(study)
         return (self.packed[:, j // 8] >> (j % 8) & 1).astype(bool)
 

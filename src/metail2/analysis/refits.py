@@ -17,6 +17,7 @@ from metail2.models.base import PooledResult
 from metail2.models.design import check_rank
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.models.studies_only import StudiesOnlyResult
+from metail2.models.subgroup_result import SubgroupResult
 from metail2.results import STATUS, Grouped
 
 Floats = NDArray[np.float64]
@@ -65,6 +66,8 @@ def random_effects(result: object, name: str, otherwise: str = "") -> RandomEffe
     """
     if not isinstance(result, RandomEffectsResult):
         advice = f"; {otherwise}" if otherwise and isinstance(result, PooledResult) else ""
+        if isinstance(result, SubgroupResult):
+            advice = "; take result.overall, or one group by result.group(label)"
         raise ModelError(f"{name} reads a result of pool() or RandomEffects, but this is {kind_of(result)}{advice}.")
     if result.k == 1:
         raise ModelError(f"{name} compares studies, and {labels(result)[0]} is the only one in the fit.")
@@ -106,7 +109,7 @@ def deletable(result: RandomEffectsResult) -> tuple[NDArray[np.bool_], list[str]
     else:
         for i in _suspects(x):
             reason = undetermined(np.delete(x, i, axis=0), result.terms)
-            notes[i] = f"without this study: {reason}" if reason else ""
+            notes[i] = f"without this study: {reason[0].lower()}{reason[1:]}" if reason else ""
     return np.array([not note for note in notes]), notes
 
 

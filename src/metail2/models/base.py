@@ -20,6 +20,8 @@ from metail2.results import STUDY_COLUMNS
 from metail2.wording import listed, some
 
 Floats = NDArray[np.float64]
+COMMON_EFFECT = "a common-effect model has no between-study variance"
+"""Why it has no prediction interval."""
 COMPANION_COLUMNS = ("term", "test", "ci_lower", "ci_upper", "p_value", "pi_lower", "pi_upper", "reason")
 
 
@@ -171,18 +173,27 @@ def study_table(
     half = quantile(level, np.inf) * np.sqrt(effects.vi)
     values = (
         effects.study, effects.yi, effects.vi, effects.yi - half, effects.yi + half, weight, fitted,
-        effects.yi - fitted, group_labels(effects), state,
+        effects.yi - fitted, headings(effects), state,
     )  # fmt: skip
     # a printed interval may bear the name of the computed one, which is on the pooled scale and stands here
     own = {name: column for name, column in effects.inputs.items() if name not in STUDY_COLUMNS}
     return pd.DataFrame(dict(zip(STUDY_COLUMNS, values, strict=True)) | own)
 
 
-def group_labels(effects: EffectSizes) -> list[str]:
+def headings(effects: EffectSizes) -> list[str]:
     """Headings of studies on pictures: the moderator column called ``group``, empty where there is none."""
     if "group" not in effects.moderators:
         return [""] * len(effects)
-    return [str(label) for label in effects.moderators["group"]]
+    return [label or "" for label in group_labels(effects.moderators["group"])]
+
+
+def group_labels(column: pd.Series) -> list[str | None]:
+    """Labels as text, None where missing; whole numbers without the decimal that a missing neighbour gave them."""
+    whole = pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 == 0).all())
+    return [
+        None if missing else str(int(value) if whole else value)
+        for value, missing in zip(column, column.isna(), strict=True)
+    ]
 
 
 def likelihood_columns(ll: float, deviance: float, parameters: int, n: int) -> dict[str, float]:

@@ -52,7 +52,8 @@ def corrected_note(effects: EffectSizes, used: NDArray[np.bool_]) -> str:
     if not names:
         return ""
     what, verb = ("interval", "uses") if effects.measure == "RD" else ("effect and interval", "use")
-    return f"the {what} shown for {some(names)} {verb} 0.5 added to every cell; the likelihood does not"
+    place = "cell" if patients else "number of events"
+    return f"the {what} shown for {some(names)} {verb} 0.5 added to every {place}; the likelihood does not"
 
 
 def common_events_note(effects: EffectSizes, used: NDArray[np.bool_]) -> str:

@@ -440,8 +440,8 @@ def check_rank(x: Floats, terms: tuple[str, ...]) -> None:
         raise ModelError("The formula leaves no coefficient; give at least one moderator, or keep the intercept.")
     if k <= p:
         raise ModelError(
-            f"{k} {'study' if k == 1 else 'studies'} cannot support {p} coefficients ({', '.join(terms)}); "
-            f"at least {p + 1} are needed, so use fewer moderators."
+            f"{k} {'study' if k == 1 else 'studies'} cannot support {p} coefficient{'s' * (p > 1)} "
+            f"({', '.join(terms)}); at least {p + 1} are needed{', so use fewer moderators' * (p > 1)}."
         )
     if p == 1 and terms == ("intercept",):
         return

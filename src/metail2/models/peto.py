@@ -156,7 +156,7 @@ def peto_conditions(effects: EffectSizes) -> list[str]:
 
 def _outside(effects: EffectSizes, odds: float) -> str:
     """Say in one clause that conditions do not hold; empty where all hold."""
-    broken = "; ".join(condition.rstrip(".") for condition in _broken_conditions(effects, odds))
+    broken = "; ".join(told[0].lower() + told[1:].rstrip(".") for told in _broken_conditions(effects, odds))
     return f"outside the conditions of Peto's method, whose estimate may be biased ({broken})" if broken else ""
 
 

@@ -22,7 +22,7 @@ from metail2.kernels.prediction import PREDICTION, SIMULATED, Predictive
 from metail2.kernels.tau2 import Tau2Estimate
 from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 from metail2.kernels.wls import WeightedFit
-from metail2.models.base import COMPANION_COLUMNS, PooledResult, likelihood_columns, study_table
+from metail2.models.base import COMMON_EFFECT, COMPANION_COLUMNS, PooledResult, likelihood_columns, study_table
 from metail2.models.checks import check_count, check_seed, chosen_level
 from metail2.models.corrections import correction_notes
 from metail2.models.design import Design, NewData
@@ -33,6 +33,7 @@ from metail2.wording import hundredths, number
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
+ASSUMED = "τ² is 0 by assumption, so it has no standard error, H² or R², and I² only from Q"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -162,7 +163,8 @@ class RandomEffectsResult(PooledResult):
         threshold : float
             On the pooled scale (a risk ratio of 0.8 is log 0.8).
         method, draws, seed
-            As in `prediction_interval`; NaN with a warning where there is no default.
+            As in `prediction_interval`; NaN with a warning where there is no default, and where the threshold is the
+            effect itself and neither it nor others are uncertain.
 
         Raises
         ------
@@ -173,7 +175,14 @@ class RandomEffectsResult(PooledResult):
             raise ModelError(f"The threshold is {threshold!r}; give a finite number on the pooled scale.")
         if self._refused(method):
             return NAN
-        return float(self._predictive(method, draws, seed).above(threshold))
+        found = float(self._predictive(method, draws, seed).above(threshold))
+        if math.isnan(found):
+            warnings.warn(
+                f"No probability: every true effect is estimated as {threshold:g}, the threshold itself.",
+                MetailWarning,
+                stacklevel=2,
+            )
+        return found
 
     def _predictive(self, method: str | None, draws: int | None, seed: int | None) -> Predictive:
         self._only(self.wald.estimate, "estimate")
@@ -200,8 +209,12 @@ class RandomEffectsResult(PooledResult):
         """Why no prediction interval is shown by default; empty if one is."""
         if self.terms != ("intercept",):
             return "with moderators it depends on their values (use predict)"
+        return self._no_new_study()
+
+    def _no_new_study(self) -> str:
+        """Why nothing is known about the effect of a new study, also with moderators; empty if something is."""
         if self.spec.tau2 == "CE":
-            return "a common-effect model has no between-study variance"
+            return COMMON_EFFECT
         return f"it needs at least 3 studies, and there {'is' if self.k == 1 else 'are'} {self.k}" if self.k < 3 else ""
 
     def tau2_interval(self, level: float | None = None, method: str = "q_profile") -> HeterogeneityInterval:
@@ -274,7 +287,8 @@ class RandomEffectsResult(PooledResult):
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
         found = wald(x @ self.wald.estimate, variance, self._contrast_df(x), level)
         df = found.df if np.isfinite(found.df).all() else float(self.k - len(self.terms))
-        half = quantiles(level, df) * np.sqrt(variance + self.tau2) if self.k > 2 else np.full(len(x), NAN)
+        why = self._no_new_study()
+        half = np.full(len(x), NAN) if why else quantiles(level, df) * np.sqrt(variance + self.tau2)
         return pd.DataFrame(
             {
                 "estimate": found.estimate,
@@ -283,7 +297,7 @@ class RandomEffectsResult(PooledResult):
                 "ci_upper": found.upper,
                 "pi_lower": found.estimate - half,
                 "pi_upper": found.estimate + half,
-                "note": "" if self.k > 2 else f"no prediction interval: it needs at least 3 studies, not {self.k}",
+                "note": f"no prediction interval: {why}" if why else "",
             }
         )
 
@@ -436,7 +450,7 @@ class RandomEffectsResult(PooledResult):
         if self._no_prediction() and self.k > 1:
             reasons.append(f"no prediction interval: {self._no_prediction()}")
         if self.spec.tau2 == "CE" and self.k > 1:
-            reasons.append("τ² is 0 by assumption, so it has no standard error, H² or R², and I² only from Q")
+            reasons.append(ASSUMED)
         if len(self.terms) > 1 or not self.design.has_intercept:
             reasons += self._no_r2()
         if self.tau2 == 0 and self.spec.tau2 != "CE" and not self._no_prediction():

@@ -151,7 +151,8 @@ class SubgroupResult(PooledResult):
         if smallest >= FEW:
             return told
         studies = "1 study" if smallest == 1 else f"{smallest} studies"
-        return f"{told}; with a group of {studies} it finds differences too often: see common_tau2"
+        better = "; prefer one τ² for all groups" if self.table["k"].sum() > len(self.table) else ""
+        return f"{told}; with a group of {studies} it finds differences too often{better}"
 
 
 def _spread(row: Mapping[object, float]) -> str:

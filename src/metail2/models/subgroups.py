@@ -15,17 +15,17 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import MetailWarning, ModelError, UnknownChoice
 from metail2.kernels.heterogeneity import heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import JointTest, joint_test
+from metail2.models.base import COMMON_EFFECT, group_labels
 from metail2.models.checks import check_effects
 from metail2.models.doubts import cautions
 from metail2.models.random_effects import RandomEffects
-from metail2.models.random_effects_result import RandomEffectsResult
+from metail2.models.random_effects_result import ASSUMED, RandomEffectsResult
 from metail2.models.subgroup_result import OVERALL, SubgroupResult
+from metail2.results import STATUS
 from metail2.wording import some
 
 Floats = NDArray[np.float64]
 NAN = float("nan")
-COLUMN = "subgroup"
-"""Name under which the groups enter the design of a common τ²."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,10 @@ class Subgroups:
     common_tau2: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.by, str):
+            raise ModelError(f"The groups are {self.by!r}; give the name of one column, e.g. 'disease'.")
+        if not isinstance(self.model, RandomEffects):
+            raise ModelError(f"Subgroups are pooled by RandomEffects, not by {type(self.model).__name__}.")
         if self.model.moderators is not None:
             raise ModelError(
                 "A subgroup analysis has no moderators; give the groups as a moderator too, e.g. 'C(disease) + year'."
@@ -82,10 +86,9 @@ class Subgroups:
         """
         check_effects(effects)
         labels = self._labels(effects)
-        known = effects.subset(np.array([label is not None for label in labels])).assign(
-            **{COLUMN: [label for label in labels if label is not None]}
-        )
-        groups = list(dict.fromkeys(known.moderators.loc[known.complete, COLUMN]))
+        known = effects.subset(np.array([label is not None for label in labels]))
+        own = np.array([label for label in labels if label is not None], dtype=object)
+        groups = list(dict.fromkeys(own[known.complete]))
         if len(groups) < 2:
             only = f"one group with an effect ({groups[0]})" if groups else "no group with an effect"
             raise ModelError(
@@ -94,13 +97,13 @@ class Subgroups:
         overall = self.model.fit(known)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the fit of all studies has warned of each already
-            parts = (_common if self.common_tau2 else _separate)(self.model, known, groups)
+            parts = (_common if self.common_tau2 else _separate)(self, known, own, groups)
         return SubgroupResult(self, effects, overall.terms, overall.wald, tuple(labels), overall, *parts)
 
     def _labels(self, effects: EffectSizes) -> list[str | None]:
         if self.by not in effects.moderators:
             raise UnknownChoice("column of groups", self.by, map(str, effects.moderators.columns))
-        labels = _as_text(effects.moderators[self.by])
+        labels = group_labels(effects.moderators[self.by])
         _check_labels(self.by, effects.moderators[self.by], labels)
         lost = [study for study, label in zip(effects.study, labels, strict=True) if label is None]
         if lost:
@@ -108,37 +111,29 @@ class Subgroups:
         return labels
 
 
-def _as_text(column: pd.Series) -> list[str | None]:
-    """Labels as text, None where missing; whole numbers without the decimal that a missing neighbour gave them."""
-    whole = pd.api.types.is_float_dtype(column) and bool((column.dropna() % 1 == 0).all())
-    return [
-        None if missing else str(int(value) if whole else value)
-        for value, missing in zip(column, column.isna(), strict=True)
-    ]
-
-
 def _check_labels(by: str, column: pd.Series, labels: list[str | None]) -> None:
     """Refuse labels that could not be told apart in tables: empty, ``overall``, or different values of one text."""
     for reserved in ("", OVERALL):
         if reserved in labels:
             raise ModelError(f"{by!r} has a group called {reserved!r}, a name that tables need; give it another.")
-    if len(set(labels) - {None}) != column.nunique():
-        raise ModelError(f"{by!r} holds different values that read alike, such as 1 and '1'; make them one kind.")
+    if len({label.strip() for label in labels if label is not None}) != column.nunique():
+        raise ModelError(
+            f"{by!r} holds different values that read alike, such as 1 and '1', or 'a' and 'a '; make them one."
+        )
 
 
 Parts = tuple[pd.DataFrame, JointTest, Mapping[str, RandomEffectsResult], pd.DataFrame, Mapping[str, JointTest]]
 """The last five attributes of a `SubgroupResult`."""
 
 
-def _separate(model: RandomEffects, effects: EffectSizes, groups: list[str]) -> Parts:
+def _separate(spec: Subgroups, effects: EffectSizes, labels: NDArray[np.object_], groups: list[str]) -> Parts:
     """Fit each group by itself.
 
     The groups are compared by χ² = Σ (μ_g − μ̄)²/SE_g² with the model's own standard errors, also where a group's
     interval is scaled by Hartung and Knapp: χ² takes standard errors as known, and the scaled one of a group of two
     studies may be near 0 by chance.
     """
-    labels = np.asarray(effects.moderators[COLUMN])
-    results = {group: model.fit(effects.subset(labels == group)) for group in groups}
+    results = {group: spec.model.fit(effects.subset(labels == group)) for group in groups}
     estimate = np.array([result.estimate for result in results.values()])
     variance = np.array([float(result.fitted.covariance[0, 0]) for result in results.values()])
     differences = np.column_stack([-np.ones(len(groups) - 1), np.eye(len(groups) - 1)])
@@ -155,17 +150,26 @@ def _row(group: str, result: RandomEffectsResult) -> dict[str, object]:
     return {"group": group, "k": result.k, **tidy.drop("term"), **{name: glance[name] for name in own}}
 
 
-def _common(model: RandomEffects, effects: EffectSizes, groups: list[str]) -> Parts:
-    """Fit one regression on the groups, without an intercept; the differences are tested as `model.test` does."""
-    result = replace(model, moderators=f"0 + C({COLUMN})").fit(effects)
-    labels = np.asarray(result.effects.moderators[COLUMN])[result.used]
+def _common(spec: Subgroups, effects: EffectSizes, labels: NDArray[np.object_], groups: list[str]) -> Parts:
+    """Fit one regression on the groups, without an intercept; the differences are tested as the model tests."""
+    k = np.count_nonzero(effects.complete)
+    if k <= len(groups):
+        raise ModelError(
+            f"A common τ² needs more studies than groups, and there are {k} studies in {len(groups)} groups of "
+            f"{spec.by!r}; join groups, or let each have its own τ²."
+        )
+    column = "subgroup"
+    while column in effects.moderators:
+        column += "_"
+    result = replace(spec.model, moderators=f"0 + C({column})").fit(effects.assign(**{column: labels}))
+    labels = labels[result.used]
     one_a_group = np.array([result.design.x[np.argmax(labels == group)] for group in groups])
     place = one_a_group.argmax(axis=1)
     differences, beside = one_a_group[1:] - one_a_group[0], result.companions()
     group_of = {result.terms[column]: group for column, group in zip(place, groups, strict=True)}
     tidy = result.tidy().iloc[place].reset_index(drop=True).assign(term=groups)
     rows = pd.DataFrame([_within(result, labels == group) for group in groups])
-    predicted = result.predict_rows(one_a_group, model.level)[["pi_lower", "pi_upper"]]
+    predicted = result.predict_rows(one_a_group, spec.level)[["pi_lower", "pi_upper"]]
     table = pd.concat([tidy.rename(columns={"term": "group"}), rows, predicted], axis=1)
     tests = {test: result.joint_test(differences, test) for test in beside["test"].unique()}
     return table, result.joint_test(differences), {}, beside.assign(group=beside["term"].map(group_of)), tests
@@ -174,10 +178,13 @@ def _common(model: RandomEffects, effects: EffectSizes, groups: list[str]) -> Pa
 def _within(result: RandomEffectsResult, own: NDArray[np.bool_]) -> dict[str, object]:
     """What a group's own studies say of its heterogeneity, under the common τ²."""
     yi, vi = result.fitted.yi[own], result.fitted.vi[own]
-    reasons = list(cautions(result.fitted, result.reference, result.spec.test))
-    if len(yi) == 1 and result.spec.tau2 != "CE":
-        reasons.insert(0, "one study, whose interval rests on the τ² of all groups")
-    known = {"k": len(yi), "tau2": result.tau2, "status": "ok", "status_reason": "; ".join(reasons)}
+    reasons = [STATUS[result.status]] if result.status != "ok" else []
+    if result.spec.tau2 == "CE":
+        reasons += [f"no prediction interval: {COMMON_EFFECT}", ASSUMED]
+    elif len(yi) == 1:
+        reasons.append("one study, whose interval rests on the τ² of all groups")
+    reasons += cautions(result.fitted, result.reference, result.spec.test)
+    known = {"k": len(yi), "tau2": result.tau2, "status": result.status, "status_reason": "; ".join(reasons)}
     if len(yi) == 1:
         return known
     spread = heterogeneity(yi, vi, np.ones((len(yi), 1)))

@@ -70,15 +70,17 @@ def _coefficients(result: Pooled, glance: Row, measure: Measure, untested: Colle
     lines = [f"  coefficients on the scale of the {measure.scale}, with {_level(glance)} intervals:"]
     for row in rows:
         limits = interval(row["ci_lower"], row["ci_upper"], 4)
-        p = "" if row["term"] in untested else f", {p_value(row['p_value'])}"
+        p = "" if row["term"] in untested else _tested(row)
         lines.append(f"  {row['term']} {number(row['estimate'], 4)}, {limits}{p}")
     return lines
 
 
 def _against_null(row: Row, measure: Measure) -> str:
     """Write the P value where the measure has a value of no effect; a single proportion or mean has none."""
-    if math.isnan(measure.null):
-        return ""
+    return "" if math.isnan(measure.null) else _tested(row)
+
+
+def _tested(row: Row) -> str:
     return ", P not defined" if row.get("se") == 0 else f", {p_value(row['p_value'])}"
 
 
@@ -137,16 +139,22 @@ def joint_text(found: JointTest) -> str:
 
 def _moderators(glance: Row) -> list[str]:
     """Say what the moderators do together; nothing without moderators."""
-    if math.isnan(glance["qm"]):
+    if math.isnan(glance["qm_df"]):
         return []
+    share = "" if math.isnan(glance["r2"]) else f"; R² = {percent(glance['r2'])}"
+    what = "coefficients" if glance["qm_df"] == glance["p"] else "moderators"
+    return [f"  All {what} together: {_joint(glance)}{share}"]
+
+
+def _joint(glance: Row) -> str:
+    if math.isnan(glance["qm"]):
+        return "test not defined"
     error = glance.get("qm_df_error", math.nan)
     joint = f"F = {number(glance['qm'])}" if glance["test"] != "z" else f"QM = {number(glance['qm'])}"
     degrees = f"{glance['qm_df']:g}" + (
         "" if math.isnan(error) else f" and {number(error, 0 if error % 1 == 0 else 1)}"
     )
-    share = "" if math.isnan(glance["r2"]) else f"; R² = {percent(glance['r2'])}"
-    what = "coefficients" if glance["qm_df"] == glance["p"] else "moderators"
-    return [f"  All {what} together: {joint} on {degrees} df, {p_value(glance['qm_p'])}{share}"]
+    return f"{joint} on {degrees} df, {p_value(glance['qm_p'])}"
 
 
 def _heterogeneity(glance: Row) -> str:
@@ -161,5 +169,5 @@ def _heterogeneity(glance: Row) -> str:
             f"τ² = {number(glance['tau2'], 4) if glance['tau2'] else 0}, I² (from τ²) = {percent(glance['i2'])}"
         )
     parts.append(f"I² (from Q) = {percent(glance['i2_q'])}")
-    kind = "Heterogeneity" if math.isnan(glance["qm"]) else "Residual heterogeneity"
+    kind = "Heterogeneity" if math.isnan(glance["qm_df"]) else "Residual heterogeneity"
     return f"  {kind}: {'; '.join(parts)}"

@@ -9,9 +9,9 @@ import pytest
 
 from metail2.errors import MetailWarning
 from metail2.plots import fonts
-from metail2.plots.fonts import MARK, MONO, REPLACEMENT, SANS, broken, fonts_for, left_to_right
+from metail2.plots.fonts import ADVANCE, MARK, MONO, REPLACEMENT, SANS, SPARE, broken, fonts_for, left_to_right
 from metail2.plots.forest import forest
-from metail2.plots.forest_axes import ADVANCE, TEXT
+from metail2.plots.forest_axes import TEXT
 from metail2.plots.saving import save
 
 CIRCLED = "ⒶⒷⒸⒹ"
@@ -31,7 +31,7 @@ def alone(monkeypatch):
 
 def figures(ax):
     ax.figure.canvas.draw()
-    return [text for text in ax.texts if text.get_va() == "center_baseline" and text.get_ha() == "left"]
+    return [text for text in ax.texts if text.get_va() == "baseline" and text.get_ha() == "left"]
 
 
 def test_own_fonts_draw_latin_greek_cyrillic_arabic_hebrew_and_armenian():
@@ -77,8 +77,45 @@ def test_lines_are_broken_between_words_and_only_then_within_one():
     assert cut[0].startswith("← www")
     assert max(found.width(each, 8) for each in cut) <= 100
     assert broken("", 100, found, 8) == []
+    hyphens = broken("aaaaaaaa-" * 9, 60, found, 8)
+    assert "".join(hyphens) == "aaaaaaaa-" * 9
+    assert all(each.endswith("-") for each in hyphens[:-1])
+    assert broken("a b", found.width("a b", 8, mono=True) / SPARE, found, 8, mono=True) == ["a b"]
     held = broken("dose of 5\u00a0mg " * 9, 60, found, 8)
     assert all("5\u00a0mg" in each for each in held if "5" in each or "mg" in each)
+
+
+def test_an_accent_is_never_cut_from_its_letter():
+    found = fonts_for([])
+    lines = broken("g\u0303" * 40, 60, found, 8)
+    assert len(lines) > 1
+    assert set("".join(lines)[::2]) == {"g"}
+    assert all(line.startswith("g") and line.endswith("\u0303") for line in lines)
+
+
+def test_words_are_measured_once_each(monkeypatch):
+    measured = []
+    width = fonts.Fonts.width
+
+    def counted(self, text, *style):
+        measured.append(text)
+        return width(self, text, *style)
+
+    monkeypatch.setattr(fonts.Fonts, "width", counted)
+    assert broken("one line", 100, fonts_for([]), 8) == ["one line"]
+    assert measured == ["one line"]
+    measured.clear()
+    assert len(broken("one two three four five", 40, fonts_for([]), 8)) == 3
+    assert measured == ["one two three four five", " ", "one", "two", "three", "four", "five"]
+
+
+@pytest.mark.parametrize("name", ["Nguyễn 2019", "Ǻngström 2001"])
+def test_a_letter_that_the_monospace_font_would_take_apart_is_drawn_by_another(name):
+    found = fonts_for([name, "Łódź"])
+    assert found.style(name, mono=True)["fontfamily"] == [*SANS]
+    assert found.style("Łódź", mono=True)["fontfamily"] == [*MONO]
+    # Taken apart, the accent would have a width of its own.
+    assert found.width(name, 100, mono=True) == found.width(name, 100)
 
 
 @pytest.mark.parametrize(
@@ -159,5 +196,5 @@ def test_a_study_named_as_the_column_or_as_another_keeps_its_row(made):
     ax = forest(made([1, 2, 3, 4], [1] * 4, "MD", study=["Study", "Study", "\u00a0", ""]))
     ax.figure.canvas.draw()
     written = [text.get_text().strip("\u00a0") for text in figures(ax)]
-    assert [line.split()[2] for line in reversed(written[2:6])] == ["1.00", "2.00", "3.00", "4.00"]
+    assert [line.split()[2] for line in written[1:5]] == ["1.00", "2.00", "3.00", "4.00"]
     assert len(ax.containers[0].lines[2][0].get_segments()) >= 4

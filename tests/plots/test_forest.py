@@ -49,13 +49,13 @@ def lines(ax):
     names = [label.get_text() for label in ax.get_yticklabels()]
     written = {text.xy[1]: text.get_text() for text in figures(ax)}
     width = max(map(len, names))
-    rows = [f"{name:<{width}}   {written.get(place, '')}" for place, name in enumerate(names)]
+    rows = [f"{name:<{width}}   {written[place]}" for place, name in zip(ax.get_yticks(), names, strict=True)]
     return [row.replace("\u00a0", " ") for row in reversed(rows)]
 
 
 def figures(ax):
     """The texts of the table's rows, without titles."""
-    return [text for text in ax.texts if text.get_va() == "center_baseline" and text.get_ha() == "left"]
+    return [text for text in ax.texts if text.get_va() == "baseline" and text.get_ha() == "left"]
 
 
 def scatter(ax):
@@ -394,7 +394,18 @@ def test_common_effect_of_another_measure_is_an_error(bcg, made):
 LONG = ("a very long name of a treatment arm", "another very long name of an arm")
 MEANS = {"mean1": [-12.25, 3], "sd1": [4, 5.5], "n1": [10, 2000], "mean2": [1, 2], "sd2": [3, 4], "n2": [5, 6]}
 NAMES = ["Behçet’s, Łódź 2021 – cohort ß", "Zoë", "e\u0301tude"]
+LONG_NAMES = ["Jones and the Investigators of the Multicentre Randomised Trial of Interleukin-2 2019", "x" * 150, "b"]
 CASES = {
+    "names": (
+        {
+            "yi": [0.3, 0.5, 0.1],
+            "vi": [0.2, 0.1, 0.1],
+            "measure": "OR",
+            "study": LONG_NAMES,
+            "group": ["b " * 60, "b", ""],
+        },
+        {"title": "Names"},
+    ),
     "bcg": (
         {"yi": YI, "vi": VI, "measure": "RR", "inputs": COUNTS},
         {"favours": ("vaccination", "no vaccination"), "title": "BCG"},

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from metail2.plots.quiet import text_renderer
-
 MONO, SANS = ("DejaVu Sans Mono", "DejaVu Sans"), ("DejaVu Sans", "DejaVu Sans Mono")
 """Families that come with Matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew, but no Chinese, Japanese or Korean."""
+ADVANCE = 1233 / 2048
+"""Width of every character of DejaVu Sans Mono, in ems."""
 
 FALLBACKS = (
     "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK TC", "Noto Sans CJK KR", "Noto Sans JP", "Noto Sans SC",
@@ -26,12 +26,15 @@ FALLBACKS = (
 """Families of other scripts, in the order in which they are asked for a character that the own ones lack."""
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+NBSP = "\u00a0"
 MARK = "\N{LEFT-TO-RIGHT MARK}"
 _LETTERS = "\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc"
 RIGHT_TO_LEFT = re.compile(rf"[{_LETTERS}](?:[{_LETTERS}\s,;/&.'’-]*[{_LETTERS}])?")
 """Names in Hebrew, Arabic or a script like these, without the figures behind them."""
 BLANKS = re.compile(r"[ \t\n\r]+")
 """Where a line may be broken; a blank that is to hold its words together is none."""
+HYPHENS = "-‐–—/"
+"""Where a word that is wider than a line is best broken."""
 SPARE = 0.97
 """Of a line's room, what is filled: on a screen, letters stand on pixels and take a little more."""
 
@@ -46,12 +49,15 @@ class Fonts:
         Installed families of `FALLBACKS` that its texts need.
     borrowed : frozenset of str
         Characters that these draw.
+    composed : frozenset of str
+        Letters with accents that DejaVu Sans Mono lacks: it would draw letter and accent side by side.
     missing : frozenset of str
         Characters that no font draws.
     """
 
     fallbacks: tuple[str, ...]
     borrowed: frozenset[str]
+    composed: frozenset[str]
     missing: frozenset[str]
 
     def drawable(self, text: str) -> str:
@@ -64,17 +70,18 @@ class Fonts:
         A fallback need not have a bold face, and Matplotlib would log that it has none: its texts are never bold.
         """
         borrows = not self.borrowed.isdisjoint(text)
-        families = [*(MONO if mono else SANS), *(self.fallbacks if borrows else ())]
+        own = MONO if mono and self.composed.isdisjoint(text) else SANS
+        families = [*own, *(self.fallbacks if borrows else ())]
         return {"fontfamily": families, "fontweight": "bold" if bold and not borrows else "normal"}
 
     def width(self, text: str, size: float, mono: bool = False, bold: bool = False) -> float:
         """Measure a line of text, in points."""
         from matplotlib.font_manager import FontProperties
+        from matplotlib.textpath import text_to_path
 
         style = self.style(text, mono, bold)
         font = FontProperties(family=style["fontfamily"], weight=style["fontweight"], size=size)
-        # At 720 dpi rounding to pixels does not show.
-        return float(text_renderer(720).get_text_width_height_descent(text, font, False)[0]) / 10
+        return float(text_to_path.get_text_width_height_descent(text, font, False)[0])
 
 
 def fonts_for(texts: Iterable[str]) -> Fonts:
@@ -93,6 +100,7 @@ def fonts_for(texts: Iterable[str]) -> Fonts:
     written = frozenset(character for character in "".join(texts) if not character.isspace())
     # NUL and its like may be in a font, but no picture as XML may hold them.
     invisible = frozenset(character for character in written if unicodedata.category(character) in ("Cc", "Cs"))
+    composed = frozenset(letter for letter in written - _characters(MONO[0]) if _has_accent(letter))
     lacking = missing = written.difference(*map(_characters, MONO)) | invisible
     fallbacks = []
     for family in FALLBACKS if lacking else ():
@@ -100,7 +108,12 @@ def fonts_for(texts: Iterable[str]) -> Fonts:
         if found:
             fallbacks.append(family)
             missing -= found
-    return Fonts(tuple(fallbacks), lacking - missing, missing)
+    return Fonts(tuple(fallbacks), lacking - missing, composed, missing)
+
+
+def _has_accent(letter: str) -> bool:
+    parts = unicodedata.decomposition(letter)
+    return bool(parts) and not parts.startswith("<")
 
 
 @cache
@@ -124,7 +137,7 @@ def _line_from_left(line: str) -> str:
     return line if turned == line else MARK + turned
 
 
-def broken(text: str, room: float, fonts: Fonts, size: float, bold: bool = False) -> list[str]:
+def broken(text: str, room: float, fonts: Fonts, size: float, *, mono: bool = False, bold: bool = False) -> list[str]:
     """Break `text` into lines of at most `room` points, between words, and within a word that is wider than a line.
 
     Parameters
@@ -137,8 +150,8 @@ def broken(text: str, room: float, fonts: Fonts, size: float, bold: bool = False
         What it is drawn with.
     size : float
         Size in points.
-    bold : bool
-        Whether it is bold.
+    mono, bold : bool
+        Whether it is monospace, and bold.
 
     Returns
     -------
@@ -146,26 +159,40 @@ def broken(text: str, room: float, fonts: Fonts, size: float, bold: bool = False
         The lines; none of an empty text.
     """
 
-    def fits(line: str) -> bool:
-        return fonts.width(line, size, bold=bold) <= SPARE * room
+    def width(part: str) -> float:
+        return fonts.width(part, size, mono, bold)
 
+    words = [word for word in BLANKS.split(text) if word]
+    whole = " ".join(words)
+    if width(whole) <= SPARE * room:
+        return [whole] if words else []
+    blank = width(" ")
+    # The line that is being filled is measured by its words, each once.
     lines: list[str] = []
-    for word in filter(None, BLANKS.split(text)):
-        longer = f"{lines[-1]} {word}" if lines else word
-        if fits(longer):
-            lines[-1:] = [longer]
-        elif fits(word):
+    filled = SPARE * room
+    for word in words:
+        own = width(word)
+        filled += blank + own
+        if filled <= SPARE * room:
+            lines[-1] += f" {word}"
+        elif own <= SPARE * room:
             lines.append(word)
+            filled = own
         else:
-            lines[-1:] = _cut(longer, fits)
+            lines[-1:] = _cut(" ".join([*lines[-1:], word]), lambda line: width(line) <= SPARE * room)
+            filled = width(lines[-1])
     return lines
 
 
 def _cut(text: str, fits: Callable[[str], bool]) -> list[str]:
-    """Break `text` between any two characters."""
+    """Break `text` between any two letters, behind a hyphen if there is one in the second half of the line."""
     lines = [""]
     for character in text:
-        if lines[-1] and not fits(lines[-1] + character):
-            lines.append("")
+        # An accent or vowel sign stays with its letter.
+        if lines[-1] and unicodedata.category(character)[0] != "M" and not fits(lines[-1] + character):
+            full = lines[-1]
+            hyphen = 1 + max(full.rfind(mark) for mark in HYPHENS)
+            at = hyphen if 2 * hyphen > len(full) else len(full)
+            lines[-1:] = [full[:at], full[at:]]
         lines[-1] += character
     return lines

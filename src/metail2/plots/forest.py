@@ -13,8 +13,8 @@ from metail2.errors import MetailError, MetailWarning
 from metail2.plots.fonts import REPLACEMENT, Fonts, fonts_for
 from metail2.plots.forest_axes import Canvas, Picture, Words, characters, compose
 from metail2.plots.forest_scale import Scale
-from metail2.plots.forest_table import LAYOUTS, Row, forest_rows, forest_table, plain
-from metail2.plots.forest_words import Facts, effect_name, notes
+from metail2.plots.forest_table import LAYOUTS, Row, forest_rows, forest_table, name_lines, plain
+from metail2.plots.forest_words import Facts, effect_name, held, notes
 from metail2.plots.quiet import own_style
 from metail2.results import Result
 from metail2.wording import some
@@ -40,6 +40,7 @@ def forest(
     """Draw a forest plot.
 
     Studies keep their order; one that has no estimate says "not estimable", and the notes under the plot say why.
+    A long name goes on in further lines under its first, beside which its figures stand.
     Names in Chinese, Japanese, Korean or another script that Matplotlib's own fonts lack are drawn by a font of the
     machine, if one of `metail2.plots.fonts.FALLBACKS` is installed; else each such character is drawn as "�" and a
     `MetailWarning` names the studies.
@@ -131,7 +132,7 @@ def _compose(
         _report(rows, [title or "", axis, *arms, *(favours or ())], fonts)
     draw = fonts.drawable
     experimental, control = (draw(plain(arm)) for arm in arms)
-    rows = [replace(row, label=draw(row.label)) for row in rows]
+    rows = [line for row in rows for line in name_lines(replace(row, label=draw(row.label)), fonts)]
     table = forest_table(
         rows, facts, scale.transform, (experimental, control), layout, lambda text: characters(text, fonts)
     )
@@ -139,7 +140,7 @@ def _compose(
         title=draw(title or ""),
         axis=draw(axis),
         favours=favours and (f"← {draw(favours[0])}", f"{draw(favours[1])} →"),
-        notes=[draw(note) for note in below],
+        notes=[draw(held(note)) for note in below],
         description=f"{title or 'Forest plot'}: {name}, {len(facts.studies)} studies",
     )
     return compose(table, scale, float(scale.at(measure.null)), words, fonts)

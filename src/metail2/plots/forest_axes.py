@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from metail2.plots.fonts import MONO, Fonts, broken, left_to_right
+from metail2.plots.fonts import ADVANCE, MONO, NBSP, Fonts, broken, left_to_right
 from metail2.plots.forest_scale import Scale, Ticks, axis_limits, choose_ticks
-from metail2.plots.forest_table import BETWEEN, DIAMONDS, NBSP, STUDY_PART, SUMMARIES, Row, Table
+from metail2.plots.forest_table import BETWEEN, DIAMONDS, STUDY_PART, SUMMARIES, Row, Table
 from metail2.plots.quiet import draw_forest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.text import Annotation
 
 Floats = NDArray[np.float64]
 
@@ -24,16 +25,16 @@ ACCENT, INK, MUTED, PALE = "#2f6f8f", "#1c2b33", "#5b6770", "#9fbccb"
 
 # Lengths in points, before scaling to the room there is.
 TEXT, SMALL, TITLE = 8.5, 7.5, 10.5
-ADVANCE = 1233 / 2048
-"""Width of every character of DejaVu Sans Mono, in ems."""
 ROW, NOTE_ROW = 15.0, 11.5
+DROP = 0.38 * TEXT
+"""How far the baseline lies under the middle of a row: half the height of an "l"."""
 PLOT, GAP, MARGIN = 220.0, 12.0, 10.0
 TICK_ROOM, LABEL_ROOM, TITLE_ROOM = 17.0, 13.0, 20.0
 LARGEST, SMALLEST = 9.0, 2.2
 """Sides of the squares with the largest weight, and the least that can be seen."""
 FAVOURS_WIDTH = 110.0
 """Room after which a favours label goes on in a second line."""
-BOLD = ("heading", "total", *DIAMONDS)
+BOLD = ("header", "heading", "total", *DIAMONDS)
 """Kinds of rows in bold type."""
 
 
@@ -95,7 +96,7 @@ class Picture:
     @property
     def body(self) -> float:
         """Natural height of the rows with their headers."""
-        return ROW * (len(self.table.rows) + 2)
+        return ROW * (self.table.places[0] + 2)
 
 
 def characters(text: str, fonts: Fonts) -> int:
@@ -143,7 +144,7 @@ def compose(table: Table, scale: Scale, null: float, words: Words, fonts: Fonts)
 
 def _named(table: Table, fonts: Fonts) -> tuple[float, float]:
     """Measure the first column: all of it, and without the notes, which run over the other columns."""
-    kinds = ["total", *(row.kind for row in table.rows)]
+    kinds = ["header", *(row.kind for row in table.rows)]
     widths = [
         fonts.width(name, TEXT, mono=True, bold=kind in BOLD) for name, kind in zip(table.names, kinds, strict=True)
     ]
@@ -232,9 +233,10 @@ class Canvas:
         self._paper()
         self._forestplot()
         self._rows()
-        self._header()
+        self._rules()
         self._axis()
-        for place, row in enumerate(reversed(self.picture.table.rows)):
+        table = self.picture.table
+        for place, row in zip(table.places[1:], table.rows, strict=True):
             if row.kind in DIAMONDS:
                 self._diamond(row, place)
             elif row.kind == "prediction":
@@ -257,9 +259,10 @@ class Canvas:
         self.ax.grid(False)
 
     def _forestplot(self) -> None:
-        """Let forestplot draw the names, the whiskers, the squares, the null line and the axis."""
+        """Let forestplot draw the whiskers, the squares and the axis."""
         picture, factor = self.picture, self.factor
         frame, sizes = _frame(picture)
+        self.ax.set_yticks(frame["yticklabel"])
         draw_forest(
             self.ax,
             dataframe=frame,
@@ -274,9 +277,7 @@ class Canvas:
             xticks=list(picture.ticks.major),
             xticklabels=picture.ticks.labels,
             xlim=picture.limits,
-            xline=None if np.isnan(picture.null) else picture.null,
-            xlinecolor=MUTED,
-            xlinewidth=0.8 * factor,
+            xline=None,
             xlabel=left_to_right(picture.words.axis),
             xlabel_size=SMALL * factor,
             xlabel_fontweight="normal",
@@ -294,25 +295,43 @@ class Canvas:
         self.ax.containers[-1].lines[2][0].set_zorder(2.5)  # type: ignore[attr-defined]
 
     def _rows(self) -> None:
-        """Put the names in place (forestplot measures their room in pixels and applies it as points), then figures."""
+        """Write names, figures and the titles over them."""
         ax, table = self.ax, self.picture.table
-        ax.tick_params(axis="y", length=0, pad=self._table_left, labelcolor=INK)
-        ax.set_ylim(-0.5, len(table.rows) + 1.5)
-        bold = [True, *(row.kind in BOLD for row in table.rows)]
-        for name, each, label in zip(table.names, bold, reversed(ax.get_yticklabels()), strict=True):
-            label.set(**self.picture.fonts.style(name, mono=True, bold=each))
-        for row, label in zip(table.rows, ax.get_yticklabels()[-2::-1], strict=True):
-            label.set_color(MUTED if row.kind == "note" else INK)
-        for place, line in enumerate(reversed([table.header, *table.lines])):
-            self._figures(line, 0, place, bold=bold[len(table.rows) - place])
+        ax.set_ylim(-0.5, table.places[0] + 1.5)
+        kinds = ["header", *(row.kind for row in table.rows)]
+        self._names(kinds)
+        lines = zip(table.places, kinds, [table.header, *table.lines], strict=True)
+        header, *_ = [self._figures(line, place, bold=kind in BOLD) for place, kind, line in lines]
+        for title, middle in table.titles:
+            style = self.picture.fonts.style(title, mono=True, bold=True)
+            # Letters stand on pixels: only the header itself knows where its columns are.
+            over: Any = (header, ax.get_yaxis_transform())
+            self._text(
+                title, 0, -DROP * self.factor, xy=(middle / table.width, table.places[0] + 1), xycoords=over,
+                ha="center", va="baseline", fontsize=TEXT * self.factor, **style,
+            )  # fmt: skip
 
-    def _figures(self, text: str, column: float, place: int, *, bold: bool = True, **style: Any) -> None:
-        """Write `text` in row `place`, `column` characters behind the start of the figures."""
-        x = self.picture.figures_left * self.factor - self._table_left + column * ADVANCE * TEXT * self.factor
+    def _names(self, kinds: list[str]) -> None:
+        """Put the names in place (forestplot measures their room in pixels and applies it as points)."""
+        from matplotlib.transforms import ScaledTranslation
+
+        ax, table, fonts = self.ax, self.picture.table, self.picture.fonts
+        ax.set_yticks(table.places[::-1], table.names[::-1])
+        ax.tick_params(axis="y", length=0, pad=self._table_left)
+        # Centred, a name with tall letters would stand lower than its figures.
+        down = ScaledTranslation(0, -DROP * self.factor / 72, ax.figure.dpi_scale_trans)
+        for name, kind, label in zip(table.names, kinds, reversed(ax.get_yticklabels()), strict=True):
+            style = fonts.style(name, mono=True, bold=kind in BOLD)
+            label.set(**style, va="baseline", color=MUTED if kind == "note" else INK, parse_math=False)
+            label.set_transform(label.get_transform() + down)
+
+    def _figures(self, text: str, place: float, *, bold: bool) -> Annotation:
+        """Write the figures of a row."""
+        x = self.picture.figures_left * self.factor - self._table_left
         font = self.picture.fonts.style(text, mono=True, bold=bold)
-        self._text(
-            text, x, 0, xy=(0, place), xycoords=self.ax.get_yaxis_transform(), va="center_baseline",
-            fontsize=TEXT * self.factor, **font, **style,
+        return self._text(
+            text, x, -DROP * self.factor, xy=(0, place), xycoords=self.ax.get_yaxis_transform(), va="baseline",
+            fontsize=TEXT * self.factor, **font,
         )  # fmt: skip
 
     @property
@@ -320,13 +339,13 @@ class Canvas:
         """Points from the table's left edge to the plot."""
         return (self.picture.left - MARGIN) * self.factor
 
-    def _text(self, text: str, x: float, y: float, **style: Any) -> None:
+    def _text(self, text: str, x: float, y: float, **style: Any) -> Annotation:
         """Write `text` at an offset in points from the lower left corner of the plot."""
         options: Any = self.picture.fonts.style(text) | {
             "xy": (0, 0), "xycoords": "axes fraction", "fontsize": SMALL * self.factor, "color": INK,
             "parse_math": False,
         } | style  # fmt: skip
-        self.ax.annotate(
+        return self.ax.annotate(
             left_to_right(text), xytext=(x, y), textcoords="offset points", annotation_clip=False, **options
         )
 
@@ -337,13 +356,10 @@ class Canvas:
             color=colour, linewidth=0.7 * self.factor, clip_on=False, zorder=0.5, solid_capstyle="butt",
         )  # fmt: skip
 
-    def _header(self) -> None:
-        """Write the titles over the header and rule off header, studies and pooled rows."""
+    def _rules(self) -> None:
+        """Rule off header, studies and pooled rows, and write the picture's title."""
         table = self.picture.table
-        count = len(table.rows)
-        for title, middle in table.titles:
-            self._figures(title, middle, count + 1, ha="center")
-        self._rule(count - 0.5, INK)
+        self._rule(table.places[0] - 0.5, INK)
         pooled = sum(row.kind not in STUDY_PART for row in table.rows)
         if pooled:
             self._rule(pooled - 0.5, PALE)
@@ -363,12 +379,15 @@ class Canvas:
         ax.xaxis.labelpad = 2 * factor
         ax.xaxis.label.set(**picture.fonts.style(picture.words.axis), color=INK, parse_math=False)
         self._favours()
-        rows = picture.table.rows
-        pooled = next((i for i, row in enumerate(rows) if row.kind in SUMMARIES), None)
+        top = picture.table.places[0] - 0.5
+        if not np.isnan(picture.null):
+            ax.vlines(picture.null, -0.5, top, color=MUTED, linewidth=0.8 * factor)
+        rows = zip(picture.table.places[1:], picture.table.rows, strict=True)
+        pooled = next((placed for placed in rows if placed[1].kind in SUMMARIES), None)
         if pooled is not None:
-            at = float(picture.scale.at(rows[pooled].estimate))
-            ends = (len(rows) - 1 - pooled, len(rows) - 0.5)
-            ax.plot([at, at], ends, color=ACCENT, linewidth=0.8 * factor, linestyle=(0, (2, 2)), zorder=0.4)
+            place, row = pooled
+            at = float(picture.scale.at(row.estimate))
+            ax.plot([at, at], [place, top], color=ACCENT, linewidth=0.8 * factor, linestyle=(0, (2, 2)), zorder=0.4)
 
     def _favours(self) -> None:
         """Say under the axis which side favours what."""
@@ -387,7 +406,7 @@ class Canvas:
             y = (MARGIN + i * NOTE_ROW - self.picture.below) * factor
             self._text(note, -self._table_left, y, va="bottom")
 
-    def _diamond(self, row: Row, place: int) -> None:
+    def _diamond(self, row: Row, place: float) -> None:
         """Draw a pooled effect: filled for random effects, pale for a subgroup, outlined for a common effect."""
         from matplotlib.patches import Polygon
 
@@ -399,7 +418,7 @@ class Canvas:
             Polygon(corners, closed=True, facecolor=fill, edgecolor=INK, linewidth=0.8 * self.factor, zorder=3)
         )
 
-    def _prediction(self, row: Row, place: int) -> None:
+    def _prediction(self, row: Row, place: float) -> None:
         """Draw the prediction interval as a bar."""
         from matplotlib.patches import Rectangle
 
@@ -408,7 +427,7 @@ class Canvas:
         style: Any = {"facecolor": PALE, "edgecolor": INK, "linewidth": 0.6 * self.factor, "zorder": 3}
         self.ax.add_patch(Rectangle(corner, upper - lower, 0.26, **style))
 
-    def _arrows(self, row: Row, place: int) -> None:
+    def _arrows(self, row: Row, place: float) -> None:
         """Mark the ends of an interval that the axis cuts."""
         from matplotlib.markers import CARETLEFT, CARETRIGHT
 
@@ -436,8 +455,7 @@ def _frame(picture: Picture) -> tuple[pd.DataFrame, Floats]:
     points = np.where(drawn, points, np.nan)
     columns = {"estimate": points, "lower": lower, "upper": upper}
     frame = pd.DataFrame({name: np.append(values[::-1], np.nan) for name, values in columns.items()})
-    # A "$" would begin a formula.
-    frame["yticklabel"] = [name.replace("$", r"\$") for name in reversed(picture.table.names)]
+    frame["yticklabel"] = picture.table.places[::-1]
     return frame, np.append(_areas(picture.table.rows)[::-1], 0.0)
 
 

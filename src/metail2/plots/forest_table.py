@@ -6,25 +6,33 @@ import math
 import re
 import unicodedata
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import Any
 
 import pandas as pd
 
 from metail2.effects.measures import MEASURES
 from metail2.effects.transforms import Transform
-from metail2.plots.fonts import left_to_right
+from metail2.plots.fonts import ADVANCE, NBSP, Fonts, broken, left_to_right
 from metail2.plots.forest_words import Facts, effect_header, group_heterogeneity, model_label
 from metail2.registry import Registry
 from metail2.wording import MINUS, hundredths, number
 
-NBSP = "\u00a0"
 BETWEEN = "   "
 """What parts the blocks of a line."""
 SUMMARIES = ("random", "common")
 DIAMONDS = ("subtotal", *SUMMARIES)
-STUDY_PART = ("heading", "study", "subtotal", "note")
+STUDY_PART = ("heading", "study", "more", "subtotal", "note")
 """Kinds of rows above the totals."""
+TEXTS = ("more", "note")
+"""Kinds of rows that are nothing but text."""
+NAME_ROOM, HANG = 48, "  "
+"""Characters in a line of a name, and what stands before its further lines."""
+LEADING = 0.72
+"""Distance of the lines of one name, in rows."""
+YEAR = re.compile(r" (?=\(?\d{4}[a-z]?\)?$)")
+"""The blank before the year that a name ends in."""
 IN_TOTALS = ("used", "no_events")
 
 FIRST, SECOND = "{0}", "{1}"
@@ -58,13 +66,16 @@ class Row:
     Attributes
     ----------
     kind : str
-        ``heading study subtotal note total random common prediction``; the text of a note runs over all columns.
+        ``heading study more subtotal note total random common prediction``: "more" goes on with a study's name, and
+        the text of a note runs over all columns.
     label : str
         Text of the first column.
     estimate, lower, upper, weight : float
         What is drawn; `weight` in percent.
     inputs : mapping
         Values of the input columns.
+    joined : bool
+        Whether it goes on with the name of the row above.
     """
 
     kind: str
@@ -74,6 +85,7 @@ class Row:
     upper: float = math.nan
     weight: float = math.nan
     inputs: dict[str, float] = field(default_factory=dict)
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +97,7 @@ class Table:
     rows : list of Row
         From top to bottom.
     names : list of str
-        The first column, its header first, no two alike. How wide they are depends on the fonts.
+        The first column, its header first. How wide they are depends on the fonts.
     lines : list of str
         The figures: one line of equal width a row, empty where the name runs over all columns.
     header : str
@@ -104,6 +116,12 @@ class Table:
     def width(self) -> int:
         """Characters of a line."""
         return len(self.header)
+
+    @property
+    def places(self) -> list[float]:
+        """Where the header and every row stand, from the lowest row, in rows."""
+        steps = [LEADING if row.joined else 1.0 for row in reversed(self.rows)]
+        return [0.0, *accumulate(steps)][::-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +247,21 @@ def plain(label: str) -> str:
     return unicodedata.normalize("NFC", " ".join(label.split()))
 
 
+def name_lines(row: Row, fonts: Fonts) -> list[Row]:
+    """Break the name of a study or group into as many lines as it needs, each a row; a year is not left alone."""
+    if row.kind not in ("heading", "study"):
+        return [row]
+    text = row.label.lstrip(" ")
+    indent = " " * (len(row.label) - len(text))
+    room = (NAME_ROOM - len(indent)) * ADVANCE
+    lines = broken(YEAR.sub(NBSP, text), room, fonts, 1, mono=True, bold=row.kind == "heading")
+    if len(lines) < 2:
+        return [row]
+    kind = "more" if row.kind == "study" else row.kind
+    further = (Row(kind, indent + HANG + line, joined=True) for line in lines[1:])
+    return [replace(row, label=indent + lines[0]), *further]
+
+
 def _parts(studies: pd.DataFrame) -> tuple[Part, ...]:
     for parts in INPUTS:
         if all(name in studies for _, columns in parts for name, _ in columns):
@@ -311,18 +344,23 @@ def effect_digits(estimates: list[float], transform: Transform) -> int:
 
 def _effect_cells(rows: list[Row], shown: list[tuple[Any, ...]], digits: int) -> list[str]:
     """Write "0.49 (0.34 to 0.70)" with the three numbers in columns of their own."""
-    texts = [["" if math.isnan(value) else number(value, digits) for value in values] for values in shown]
+    texts = [["" if math.isnan(value) else _effect(value, digits) for value in values] for values in shown]
     first, second, third = (max((len(row[i]) for row in texts), default=0) for i in range(3))
     cells = []
     for row, (estimate, lower, upper) in zip(rows, texts, strict=True):
         interval = f"{'(' + lower:>{second + 1}} to {upper + ')':>{third + 1}}"
-        if row.kind in ("heading", "total", "note"):
+        if row.kind in ("heading", "total", *TEXTS):
             cells.append("")
         elif row.kind == "prediction" or (estimate and lower and upper):
             cells.append(f"{estimate:>{first}} {interval}")
         else:
             cells.append(f"{estimate:>{first}} {'(no interval)':<{len(interval)}}" if estimate else "not estimable")
     return cells
+
+
+def _effect(value: float, digits: int) -> str:
+    """Write a number that `wording.number` gives a power of ten with two decimals, all others with `digits`."""
+    return number(value, digits if abs(value) < 1e5 else max(digits, 2))
 
 
 LAYOUTS.add("classic", Layout((arm_columns, weight_column, effect_column)))
@@ -356,10 +394,10 @@ def forest_table(
     context = Context(rows, facts, transform, arms, room)
     blocks = [block for columns in LAYOUTS[layout].columns for block in columns(context)]
     lines = [
-        "" if row.kind == "note" else _line(block.line(column.cells[i] for column in block.columns) for block in blocks)
+        "" if row.kind in TEXTS else _line(block.line(column.cells[i] for column in block.columns) for block in blocks)
         for i, row in enumerate(rows)
     ]
-    names = _distinct(["Study", *(row.label for row in rows)])
+    names = [left_to_right(_blanks(label)) for label in ("Study", *(row.label for row in rows))]
     return Table(rows, names, lines, _line(block.header for block in blocks), _titles(blocks))
 
 
@@ -379,14 +417,3 @@ def _line(texts: Iterable[str]) -> str:
 def _blanks(text: str) -> str:
     # SVG drops spaces at the start and in runs.
     return re.sub(r"^ +| {2,}| $", lambda run: NBSP * len(run.group()), text)
-
-
-def _distinct(labels: Iterable[str]) -> list[str]:
-    """Make equal names differ by trailing blanks: forestplot places rows by their text."""
-    names: dict[str, None] = {}
-    for label in labels:
-        name = left_to_right(_blanks(label)) or NBSP
-        while name in names:
-            name += NBSP
-        names[name] = None
-    return list(names)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from metail2.effects.measures import MEASURES, Measure
 from metail2.effects.transforms import Transform
+from metail2.plots.fonts import NBSP
 from metail2.results import STATUS, STUDY_STATES, Grouped, Result
 from metail2.wording import (
     PREDICTION_NAMES,
@@ -25,6 +26,9 @@ from metail2.wording import (
 
 COMMON = ("CE", "MH", "PETO")
 """Methods that assume one true effect: they have no τ²."""
+
+HELD = re.compile(r"(?<=\d) (?=%|df\b|to [−\d])|(?<=\d to) (?=[−\d])|(?<= [=<>−]) | (?=[=<>−] )")
+"""Blanks within a figure: before its unit, around a sign, between the ends of an interval."""
 
 HEADER_LENGTH = 28
 """Names of measures up to this length stand in the table's header; of longer ones, the code."""
@@ -113,6 +117,11 @@ def notes(facts: Facts, common: Facts | None) -> list[str]:
     if facts.pooled is not None:
         lines += [sentence(_reason(facts)), *_left_out(facts.studies)]
     return [line for line in lines if line]
+
+
+def held(note: str) -> str:
+    """Let no line break part a figure from its unit, its sign or the other end of its interval."""
+    return HELD.sub(NBSP, note)
 
 
 def _reason(facts: Facts) -> str:

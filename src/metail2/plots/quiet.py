@@ -36,7 +36,7 @@ def quiet() -> Iterator[None]:
         yield
 
 
-def text_renderer(dpi: float) -> Any:
+def _text_renderer(dpi: float) -> Any:
     """Make a renderer that measures text, in pixels."""
     from matplotlib.backends import backend_agg
 
@@ -51,7 +51,7 @@ def _own_figure(module: Any, ax: Axes) -> Iterator[None]:
     It asks pyplot for the current figure: that would open one that nobody closes, take the wrong one where several
     are open, and fail on canvases that cannot render to pixels.
     """
-    renderer = text_renderer(ax.figure.dpi)
+    renderer = _text_renderer(ax.figure.dpi)
     canvas = SimpleNamespace(get_renderer=lambda: renderer)
     pyplot = module.plt
     module.plt = SimpleNamespace(gcf=lambda: SimpleNamespace(canvas=canvas))

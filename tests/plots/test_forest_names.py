@@ -54,8 +54,8 @@ def test_no_letter_of_a_name_is_lost(name, kind, indent):
     assert "".join("".join(row.label for row in (first, *others)).split()) == "".join(name.split())
     assert (first.kind, first.estimate, first.joined) == (kind, 0.3, False)
     assert {(row.kind, row.joined) for row in others} == {("more" if kind == "study" else kind, True)}
-    assert all(np.isnan(row.estimate) and row.label.startswith(indent + HANG) for row in others)
-    room = fonts.width("x" * (NAME_ROOM + len(HANG)), 10, mono=True)
+    assert all(np.isnan(row.estimate) and row.label.startswith(indent + " " * HANG) for row in others)
+    room = fonts.width("x" * (NAME_ROOM + HANG), 10, mono=True)
     assert max(fonts.width(row.label, 10, True, kind == "heading") for row in (first, *others)) <= room
 
 
@@ -63,6 +63,15 @@ def test_no_letter_of_a_name_is_lost(name, kind, indent):
 def test_a_short_name_stays_as_it_is(kind):
     row = Row(kind, "  Comstock and Webster 1969")
     assert name_lines(row, fonts_for([])) == [row]
+
+
+def test_a_name_that_is_not_monospace_is_indented_as_the_others(made):
+    ax = forest(made([0.1, 0.2], [1, 1], "MD", study=["Nguyễn", "Smith"], group="a"))
+    written = [label.get_text() for label in ax.get_yticklabels()][-4:-2]
+    assert [text.strip() for text in written] == ["Smith", "Nguyễn"]
+    fonts = fonts_for(written)
+    first, second = (fonts.width(text, 10, mono=True) - fonts.width(text.strip(), 10, mono=True) for text in written)
+    assert second == pytest.approx(first, rel=0.1)
 
 
 def test_names_with_tall_letters_stand_on_the_line_of_their_figures(made, monkeypatch):

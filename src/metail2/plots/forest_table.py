@@ -27,8 +27,10 @@ STUDY_PART = ("heading", "study", "more", "subtotal", "note")
 """Kinds of rows above the totals."""
 TEXTS = ("more", "note")
 """Kinds of rows that are nothing but text."""
-NAME_ROOM, HANG = 48, "  "
-"""Characters in a line of a name, and what stands before its further lines."""
+NAME_ROOM, HANG = 48, 2
+"""Characters in a line of a name, and blanks before its further lines."""
+FIGURE_SPACE = "\u2007"
+"""As wide as a figure: in a font that is not monospace, nearly as wide as a blank of one that is."""
 LEADING = 0.72
 """Distance of the lines of one name, in rows."""
 YEAR = re.compile(r" (?=\(?\d{4}[a-z]?\)?$)")
@@ -252,14 +254,14 @@ def name_lines(row: Row, fonts: Fonts) -> list[Row]:
     if row.kind not in ("heading", "study"):
         return [row]
     text = row.label.lstrip(" ")
-    indent = " " * (len(row.label) - len(text))
-    room = (NAME_ROOM - len(indent)) * ADVANCE
+    indent = len(row.label) - len(text)
+    blank = " " if fonts.composed.isdisjoint(text) else FIGURE_SPACE
+    room = (NAME_ROOM - indent) * ADVANCE
     lines = broken(YEAR.sub(NBSP, text), room, fonts, 1, mono=True, bold=row.kind == "heading")
-    if len(lines) < 2:
-        return [row]
+    first = text if len(lines) < 2 else lines[0]
     kind = "more" if row.kind == "study" else row.kind
-    further = (Row(kind, indent + HANG + line, joined=True) for line in lines[1:])
-    return [replace(row, label=indent + lines[0]), *further]
+    further = (Row(kind, blank * (indent + HANG) + line, joined=True) for line in lines[1:])
+    return [replace(row, label=blank * indent + first), *further]
 
 
 def _parts(studies: pd.DataFrame) -> tuple[Part, ...]:

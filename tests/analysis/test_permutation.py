@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import metail2 as m2
 from metail2.analysis.permutation import permutation_interval, permutation_test
 from metail2.errors import ModelError
 from metail2.kernels.coefficient_tests import TESTS
-from metail2.kernels.permutation import RowOrders
+from metail2.kernels.permutation import RowOrders, SignFlips
 
 YI = np.array([0.41, -0.10, 0.62, 0.05, 0.33, 0.90])
 VI = np.array([0.04, 0.09, 0.02, 0.15, 0.01, 0.30])
@@ -224,6 +225,75 @@ def test_too_few_arrangements_exclude_nothing():
     assert np.isfinite(permutation_interval(m2.pool(YI[:5], VI[:5]), 0.9).lower)
 
 
+@pytest.mark.parametrize(
+    ("yi", "size", "seed", "drawn", "smallest"), [(YI[:5], 30, 1, 3, "0.129"), (YI, 25, 0, 2, "0.115")]
+)
+def test_random_arrangements_that_repeat_the_observed_one_too_often_exclude_nothing(yi, size, seed, drawn, smallest):
+    result = m2.pool(yi, VI[: len(yi)])
+    found = permutation_interval(result, permutations=size, seed=seed)
+    assert (found.lower, found.upper) == (-np.inf, np.inf)
+    assert found.note == (
+        f"there are only {size} random arrangements, of which {drawn} repeat the observed one, "
+        f"so P cannot be below {smallest}"
+    )
+    assert permutation_test(result, permutations=size, seed=seed)["note"].iloc[0] == found.note
+    # no mean has a smaller P, and one far away has this
+    far = m2.pool(yi + 1e9, VI[: len(yi)])
+    assert permutation_test(far, permutations=size, seed=seed)["p_value"].iloc[0] == (drawn + 1) / (size + 1)
+
+
+def test_a_note_counts_the_draws_of_its_p_value_without_a_seed():
+    for _ in range(20):
+        row = permutation_test(m2.pool(YI[:4] + 9, VI[:4]), permutations=10).iloc[0]  # all effects of one sign
+        assert row["note"].endswith(f"so P cannot be below {row['p_value']:.3f}")
+
+
+@pytest.mark.parametrize("scheme", [SignFlips(4), RowOrders(np.array([0, 1, 1, 2]))])
+def test_repeats_are_the_draws_whose_statistics_are_the_observed_ones(scheme):
+    own = m2.pool(YI[:4], VI[:4], tau2="CE").fitted
+    drawn = scheme.drawn(300, np.random.default_rng(3), own).yi
+    same = [YI[:4], -YI[:4]] if isinstance(scheme, SignFlips) else [YI[:4], YI[[0, 2, 1, 3]]]
+    assert 0 < scheme.repeats(300, np.random.default_rng(3)) == sum((drawn == row).all(-1).sum() for row in same) < 300
+
+
+@pytest.mark.parametrize("c", [1, 1e-30, -1e30])
+def test_a_study_without_weight_leaves_ties_however_far_the_mean(c):
+    yi, vi = c * np.array([0.2, 0.5, -0.1, 0.4, 0.3, 0.6]), c**2 * np.array([0.1] * 5 + [1e9])
+    found = permutation_interval(m2.pool(yi, vi, tau2="CE", test="z"))
+    assert (found.lower, found.upper) == (-np.inf, np.inf)
+    assert found.note == (
+        "P of a mean stays at 0.062 however far it is from all effects, as the signs of studies that have hardly any "
+        "weight do not matter"
+    )
+    # of the 64 patterns the observed one and its mirror image, with either sign of the last study
+    assert permutation_test(m2.pool(yi + c * 1e9, vi, tau2="CE", test="z"))["p_value"].iloc[0] == 4 / 64
+    assert np.isfinite(permutation_interval(m2.pool(yi, vi, tau2="CE", test="z"), 0.9).lower)
+
+
+def test_one_limit_can_be_infinite():
+    # below the others the last study, far above them, has some say
+    yi, vi = np.array([0.2, 0.5, -0.1, 0.4, 0.3, 1e3]), np.array([0.1] * 5 + [1e9])
+    found = permutation_interval(m2.pool(yi, vi, tau2="CE", test="z"))
+    assert (found.lower, found.upper) == (pytest.approx(-0.1, abs=1e-6), np.inf)
+    assert found.note.startswith("P of a mean stays at 0.062")
+
+
+@pytest.mark.parametrize("code", ["DL", "REML", "SJ", "PM"])
+@pytest.mark.parametrize("c", [1, 1e-30, -1e30])
+def test_a_limit_that_is_far_away_is_found(code, c):
+    # τ² follows the distance between a study's changed sign and the others, once that exceeds its standard error
+    yi, vi = np.array([0.2, 0.5, -0.1, 0.4, 0.3, 0.6]), np.array([0.1] * 5 + [1e9])
+    found = permutation_interval(m2.pool(c * yi, c**2 * vi, tau2=code, test="z"))
+    limits = sorted((found.lower / c, found.upper / c))
+    for limit, out in zip(limits, (-1, 1), strict=True):
+        inside, outside = (
+            permutation_test(m2.pool(yi - limit - step * out * (1e-4 + 1e-9 * abs(limit)), vi, tau2=code, test="z"))
+            for step in (-1, 1)
+        )
+        assert outside["p_value"].iloc[0] <= 0.05 < inside["p_value"].iloc[0]
+    assert found.note == ""
+
+
 def test_equal_effects_have_an_interval_of_no_length():
     found = permutation_interval(m2.pool([0.3] * 6, VI))
     assert (found.lower, found.upper) == pytest.approx((0.3, 0.3), abs=1e-6)
@@ -242,6 +312,54 @@ def test_the_observed_arrangement_counts_itself_whatever_the_rounding():
     for _ in range(40):
         yi, vi = np.abs(rng.normal(5, 0.1, 6)) * 1e8, np.full(6, 1e13)  # all of one sign: the most extreme arrangement
         assert permutation_test(m2.pool(yi, vi))["p_value"].iloc[0] == 2 / 64
+
+
+def test_ties_are_those_of_exact_arithmetic():
+    rng, noughts = np.random.default_rng(7), 0  # sums of 0
+    for _ in range(80):
+        yi, vi, dose = rng.integers(-2, 3, 5), rng.integers(1, 4, 5), rng.integers(0, 3, 5)
+        dose[:2] = 0, 2
+        effects = m2.EffectSizes.from_arrays(yi / 10, vi * 1.0, moderators={"dose": dose + 2000.0})
+        terms = [Fraction(int(y), int(v)) for y, v in zip(yi, vi, strict=True)]
+        sums = [
+            abs(sum(s * t for s, t in zip(sign, terms, strict=True))) for sign in itertools.product([1, -1], repeat=5)
+        ]
+        found = permutation_test(m2.pool(effects, tau2="CE", test="z"))["p_value"].tolist()
+        assert found == [np.mean([one >= sums[0] for one in sums])]
+        noughts += sums[0] == 0
+        # of studies of equal variance the slope is a multiple of this
+        sums = [abs(5 * dose @ yi[list(o)] - dose.sum() * yi.sum()) for o in itertools.permutations(range(5))]
+        equal = m2.EffectSizes.from_arrays(yi / 10, [0.3] * 5, moderators={"dose": dose + 2000.0})
+        found = permutation_test(m2.pool(equal, tau2="CE", test="z", moderators="dose"))["p_value"]
+        np.testing.assert_allclose(found, np.mean(np.array(sums) >= sums[0]), rtol=1e-14)
+        noughts += sums[0] == 0
+    assert noughts > 3
+
+
+@pytest.mark.parametrize("test", ["z", "knapp_hartung"])
+@pytest.mark.parametrize("code", ["CE", "REML"])
+@pytest.mark.parametrize("c", [1, 1e-30, 1e30])
+def test_a_mean_of_0_has_the_largest_p_value(c, code, test):
+    for yi in ([-0.5, 0.5, -0.2, 0.2], [-0.3, 0.9, 0.7, -0.1, -1.2]):
+        result = m2.pool(c * np.array(yi), np.full(len(yi), 0.1 * c**2), tau2=code, test=test)
+        assert permutation_test(result)["p_value"].tolist() == [1]
+
+
+@pytest.mark.parametrize("test", ["z", "knapp_hartung", "kenward_roger"])
+@pytest.mark.parametrize("first", [1, 2001, 1_000_001])
+@pytest.mark.parametrize("c", [1, 1e-30, 1e30])
+def test_slopes_of_0_have_the_largest_p_value(test, first, c):
+    yi, x = np.array([0.1, 0.7, 0.3, 0.3, 0.7, 0.1]), np.arange(6.0)
+    moderators = {"x": x + first, "cube": (x - 2.5) ** 3}
+    effects = m2.EffectSizes.from_arrays(c * yi, np.full(6, 0.1 * c**2), moderators=moderators)
+    for formula in ("x", "x + cube"):
+        assert (permutation_test(m2.pool(effects, moderators=formula, test=test))["p_value"] == 1).all()
+
+
+def test_a_small_statistic_is_no_nought():
+    # where the large effects cancel, the small ones leave 7.5e-9 in 8 of the 64 patterns and 6.5e-9 in 8
+    result = m2.pool([1.0, -1.0, 2.0, -2.0, 7e-9, 0.5e-9], [0.1] * 6, tau2="CE", test="z")
+    assert permutation_test(result)["p_value"].tolist() == [56 / 64]
 
 
 def test_equal_effects_have_the_smallest_p_value_and_zeros_the_largest():

@@ -15,7 +15,7 @@ from metail2.analysis.refits import is_mean, noted, random_effects
 from metail2.errors import ModelError
 from metail2.kernels.coefficient_tests import TESTS
 from metail2.kernels.fitted import Fitted, fit_random_effects
-from metail2.kernels.permutation import RowOrders, Scheme, SignFlips, reaching, statistics
+from metail2.kernels.permutation import RowOrders, Scheme, SignFlips, reaching, statistics, threshold
 from metail2.models.checks import check_count, check_seed, chosen_level
 from metail2.models.random_effects_result import RandomEffectsResult
 from metail2.wording import number
@@ -28,6 +28,7 @@ DRAWN = 10_000
 """Random arrangements where there are more."""
 BISECTED = 1e-6
 """How near a limit is approached, in standard errors."""
+UNWEIGHTED = "however far it is from all effects, as the signs of studies that have hardly any weight do not matter"
 NOUGHT = "estimate and standard error are both 0, which counts as a statistic of 0"
 
 
@@ -55,10 +56,11 @@ def permutation_test(
     DataFrame
         ``term statistic p_value mc_se exact permutations note``: one row a coefficient tested, and with moderators a
         last row ``joint``. The P value is the share of arrangements whose statistic, in absolute value, reaches the
-        observed one (within 1e-8 of it, so that rounding breaks no tie and the observed arrangement counts itself); of
-        B random ones with b that reach it, (b + 1)/(B + 1). `mc_se` is its Monte Carlo standard error, 0 when exact.
-        `note` says when there are too few arrangements for a P value below 1 − `spec.level`, and when the observed
-        statistic is 0/0, which counts as 0.
+        observed one (within 1e-8 of it, and the rounding of the sums that it is formed of, so that rounding breaks no
+        tie, not even of an observed 0, and the observed arrangement counts itself); of B random ones with b that reach
+        it, (b + 1)/(B + 1). `mc_se` is its Monte Carlo standard error, 0 when exact. `note` says when there are too few
+        arrangements, or too many random ones are the observed one, for a P value of 1 − `spec.level`, and when the
+        observed statistic is 0/0, which counts as 0.
 
     Raises
     ------
@@ -140,7 +142,9 @@ def permutation_interval(
         On either side of the estimate the nearest mean μ at which the P value of the effects less μ falls to 1 −
         `level` or below, found by doubling the distance and then bisection, to about 1e-5 of the standard error
         (ties are wider than rounding). P changes in steps, so the interval covers at least as often as stated. Infinite
-        where no P is as small as that.
+        where no P is as small as that, however far the mean: where there are too few arrangements, where too many
+        random ones repeat the observed one, and where too many leave the statistic as it is, within 1e-8, because they
+        change studies that have hardly any weight.
 
     Raises
     ------
@@ -152,32 +156,40 @@ def permutation_interval(
     Follmann DA, Proschan MA (1999). Biometrics 55:732–737.
     """
     random_effects(result, "permutation_interval")
-    level, seed = chosen_level(level, result.spec.level), check_seed(seed)
-    if seed is None:  # one seed for all means
-        seed = int(np.random.default_rng().integers(2**63))
+    level = chosen_level(level, result.spec.level)
     plan = _plan(result, permutations, seed, False)
     if not is_mean(result):
         raise ModelError("permutation_interval is about one pooled effect; pool without moderators.")
-    note = _note(plan, level)
-    lower, upper = (-np.inf, np.inf) if note else (_limit(result, plan, level, side) for side in (-1, 1))
-    return PermutationInterval(float(lower), float(upper), level, plan.exact, plan.count, note)
+    own, note = result.fitted, _note(result.fitted, plan, level)
+    lower, upper = (side * np.inf if note else _limit(own, plan, level, side) for side in (-1, 1))
+    if not note and np.isinf([lower, upper]).any():
+        note = f"P of a mean stays at {number(_p_value(own, plan, _beyond(own)), 3)} {UNWEIGHTED}"
+    return PermutationInterval(lower, upper, level, plan.exact, plan.count, note)
 
 
-def _limit(result: RandomEffectsResult, plan: _Plan, level: float, side: int) -> float:
-    """Where the P value of a mean falls to 1 − level, going down (−1) or up (+1) from the estimate."""
-    own, unit = result.fitted, side * float(np.sqrt(result.fitted.covariance[0, 0]))
-
-    def agrees(distance: float) -> bool:
-        moved = fit_random_effects(own.yi - (own.beta[0] + distance), own.vi, own.x, own.estimator, own.weights)
-        return bool(plan.p_values(moved)[0] > 1 - level)
-
+def _limit(own: Fitted, plan: _Plan, level: float, side: int) -> float:
+    """Where the P value of a mean falls to 1 − level, going down (−1) or up (+1) from the estimate; or infinity."""
+    unit, last = float(np.sqrt(own.covariance[0, 0])), _beyond(own)
     inside, outside = 0.0, unit
-    while agrees(outside):
+    while _p_value(own, plan, side * outside) > 1 - level:
+        if outside > last:
+            return side * np.inf
         inside, outside = outside, 2 * outside
-    while abs(outside - inside) > BISECTED * abs(unit):
-        middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if agrees(middle) else (inside, middle)
-    return float(own.beta[0] + (inside + outside) / 2)
+    while outside - inside > BISECTED * unit and inside < (middle := (inside + outside) / 2) < outside:
+        agrees = _p_value(own, plan, side * middle) > 1 - level
+        inside, outside = (middle, outside) if agrees else (inside, middle)
+    return float(own.beta[0] + side * (inside + outside) / 2)
+
+
+def _p_value(own: Fitted, plan: _Plan, distance: float) -> float:
+    """P value of the mean at a distance from the estimate."""
+    moved = fit_random_effects(own.yi - (own.beta[0] + distance), own.vi, own.x, own.estimator, own.weights)
+    return float(plan.p_values(moved)[0])
+
+
+def _beyond(own: Fitted) -> float:
+    """A distance beyond which P is constant: the effects differ from the mean by it alone, and √v is rounding to it."""
+    return float(8 * max(np.abs(own.yi).max(), np.sqrt(own.vi.max())) / np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -192,12 +204,14 @@ class _Plan:
         Coefficients that are tested.
     statistics : callable
         ``Fitted → statistics``, see `kernels.permutation.statistics`.
+    threshold : callable
+        ``Fitted → what statistics have to reach``, see `kernels.permutation.threshold`.
     exact : bool
         Whether all arrangements are computed.
     size : int
         Number of arrangements that are.
-    seed : int or None
-        Of the random ones.
+    seed : int
+        Of the random ones, which are the same every time.
     progress : bool
         Whether a bar is shown.
     """
@@ -205,9 +219,10 @@ class _Plan:
     scheme: Scheme
     tested: list[int]
     statistics: Callable[[Fitted], Floats]
+    threshold: Callable[[Fitted], Floats]
     exact: bool
     size: int
-    seed: int | None
+    seed: int
     progress: bool
 
     @property
@@ -217,9 +232,16 @@ class _Plan:
 
     def p_values(self, own: Fitted) -> Floats:
         """P values of the coefficients tested and of all of them, shape (len(tested) + 1,)."""
-        observed = self.statistics(own)
-        reached = sum(reaching(self.statistics(fitted), observed) for fitted in self._arrangements(own))
+        least = self.threshold(own)
+        reached = sum(reaching(self.statistics(fitted), least) for fitted in self._arrangements(own))
         return np.asarray(reached / self.size if self.exact else (reached + 1) / (self.size + 1))
+
+    def repeats(self, own: Fitted) -> int:
+        """How many arrangements are the observed one, besides itself."""
+        if self.exact:
+            return 0
+        rng = np.random.default_rng(self.seed)  # drawn in the blocks of the fits, the arrangements are theirs
+        return sum(self.scheme.repeats(last - first, rng) for first, last in blocks(self.size, own.x.size, False))
 
     def _arrangements(self, own: Fitted) -> Iterator[Fitted]:
         """Refit in every distinct arrangement, or in random ones, block by block."""
@@ -235,10 +257,15 @@ def _plan(result: RandomEffectsResult, permutations: int | None, seed: int | Non
     moderated = result.design.has_intercept and len(result.terms) > 1
     scheme: Scheme = RowOrders.of(result.design.x) if moderated else SignFlips(result.k)
     tested = [j for j, term in enumerate(result.terms) if not (moderated and term == "intercept")]
-    read = partial(statistics, rule=TESTS[result.spec.test], level=result.spec.level, tested=tested)
+    read, least = (
+        partial(function, rule=TESTS[result.spec.test], level=result.spec.level, tested=tested)
+        for function in (statistics, threshold)
+    )
     exact = scheme.count <= most
     size = scheme.distinct if exact else DRAWN if permutations is None else most
-    return _Plan(scheme, tested, read, exact, size, check_seed(seed), progress)
+    given = check_seed(seed)
+    same = int(np.random.default_rng().integers(2**63)) if given is None else given
+    return _Plan(scheme, tested, read, least, exact, size, same, progress)
 
 
 def _shown(result: RandomEffectsResult, plan: _Plan) -> Floats:
@@ -251,15 +278,16 @@ def _shown(result: RandomEffectsResult, plan: _Plan) -> Floats:
 def _notes(result: RandomEffectsResult, plan: _Plan) -> list[str]:
     """Notes of the coefficients tested and of all of them."""
     undefined = np.isnan(result.wald.statistic[plan.tested])
-    said = [_note(plan, result.spec.level)] * (len(plan.tested) + 1)
+    said = [_note(result.fitted, plan, result.spec.level)] * (len(plan.tested) + 1)
     return noted(said, np.append(undefined, undefined.all()), NOUGHT)
 
 
-def _note(plan: _Plan, level: float) -> str:
-    """Say when even the most extreme arrangement has no P value of 1 − level or below."""
-    scheme = plan.scheme
-    smallest = 1 / scheme.distinct if plan.exact else 1 / (plan.size + 1)
+def _note(own: Fitted, plan: _Plan, level: float) -> str:
+    """Say when even the most extreme effects have no P value of 1 − level or below."""
+    scheme, repeats = plan.scheme, plan.repeats(own)
+    smallest = 1 / scheme.distinct if plan.exact else (repeats + 1) / (plan.size + 1)
     if smallest <= 1 - level:
         return ""
     there = f"only {scheme.count} arrangements" if plan.exact else f"only {plan.size} random arrangements"
-    return f"there are {there}, so P cannot be below {number(smallest, 3)}"
+    same = f", of which {repeats} repeat the observed one" if repeats else ""
+    return f"there are {there}{same}, so P cannot be below {number(smallest, 3)}"

@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 
 from metail2.kernels.coefficient_tests import TestRule
 from metail2.kernels.fitted import Fitted, fit_random_effects
+from metail2.kernels.wls import ROUNDING, reciprocal_condition
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 TIE = 1e-8
-"""Statistics this close, relatively, are equal: the observed arrangement must count itself after rounding."""
+"""Statistics this close, relatively, are equal: the observed arrangement must count itself though τ² is iterated."""
 
 
 class Scheme(Protocol):
@@ -46,6 +47,10 @@ class Scheme(Protocol):
 
     def drawn(self, size: int, rng: np.random.Generator, own: Fitted) -> Fitted:
         """Arrangements drawn at random with replacement, refitted; leading shape (size,)."""
+        ...
+
+    def repeats(self, size: int, rng: np.random.Generator) -> int:
+        """How many of the arrangements that `drawn` gives are the observed one, or the same to every statistic."""
         ...
 
 
@@ -75,7 +80,14 @@ class SignFlips:
 
     def drawn(self, size: int, rng: np.random.Generator, own: Fitted) -> Fitted:
         """Draw every sign by itself."""
-        return _refit(own, rng.choice([-1.0, 1.0], (size, self.k)) * own.yi)
+        return _refit(own, self._signs(size, rng) * own.yi)
+
+    def repeats(self, size: int, rng: np.random.Generator) -> int:
+        """Count the patterns of k equal signs."""
+        return int((np.abs(self._signs(size, rng).sum(-1)) == self.k).sum())
+
+    def _signs(self, size: int, rng: np.random.Generator) -> Floats:
+        return rng.choice([-1.0, 1.0], (size, self.k))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +126,14 @@ class RowOrders:
 
     def drawn(self, size: int, rng: np.random.Generator, own: Fitted) -> Fitted:
         """Shuffle the studies."""
-        return _reordered(own, rng.permuted(np.tile(np.arange(len(self.row)), (size, 1)), axis=-1))
+        return _reordered(own, self._orders(size, rng))
+
+    def repeats(self, size: int, rng: np.random.Generator) -> int:
+        """Count the orders in which every study meets a row equal to its own."""
+        return int((self.row[self._orders(size, rng)] == self.row).all(-1).sum())
+
+    def _orders(self, size: int, rng: np.random.Generator) -> Integers:
+        return rng.permuted(np.tile(np.arange(len(self.row)), (size, 1)), axis=-1)
 
 
 def _unranked(rank: Integers, available: Integers, count: int) -> Integers:
@@ -183,6 +202,31 @@ def _quadratic_form(beta: Floats, covariance: Floats) -> Floats:
     return np.asarray(np.where(exact[..., 0] & (value > 0), np.inf, value))
 
 
-def reaching(found: Floats, observed: Floats) -> Integers:
-    """How many of the arrangements, shape (n, m), have statistics at least as large as those observed, shape (m,)."""
-    return np.asarray((found >= observed * (1 - TIE)).sum(0))
+def threshold(own: Fitted, rule: TestRule, level: float, tested: list[int]) -> Floats:
+    """What statistics have to reach to count as no smaller than those observed, shape (len(tested) + 1,).
+
+    That is the observed statistic less `TIE` of it, and less its rounding: an observed 0 is computed as some 1e-16, of
+    which no share is wide enough for its ties. An estimate is a sum of terms that may cancel. With C the covariance in
+    the model, V = diag(v + τ²) and m = max |y| those of coefficient j are, by Cauchy and Schwarz, together no larger
+    than m√(Cⱼⱼ·tr V⁻¹), in whichever order or with whichever signs; and the joint statistic is the square of a length
+    of at most m√(tr V⁻¹). Of these bounds, over the standard error that the test uses, `ROUNDING` times the condition
+    of the weighted design is no digit of the statistic. All of that scales with the effects. An infinite statistic,
+    that of an exact fit, has no rounding.
+
+    Parameters are those of `statistics`, for the observed arrangement alone.
+    """
+    observed, variance = statistics(own, rule, level, tested), rule.reference(own, level).variance[..., tested]
+    weights = own.fit.weights if own.weights is None else own.weights
+    share = ROUNDING / reciprocal_condition(np.sqrt(weights)[:, None] * own.x)
+    bound = np.abs(own.yi).max() * np.sqrt(own.fit.weights.sum())
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.sqrt(own.covariance.diagonal()[tested] / variance)
+        rounding = share * bound * np.append(ratio, ratio.max())
+    length = np.append(observed[:-1], np.sqrt(np.maximum(observed[-1], 0))) * (1 - TIE)
+    least = length - np.where(np.isfinite(rounding), rounding, 0.0)
+    return np.append(least[:-1], least[-1] ** 2 if least[-1] > 0 else -np.inf)
+
+
+def reaching(found: Floats, least: Floats) -> Integers:
+    """How many of the arrangements, shape (n, m), have statistics that reach the `threshold`, shape (m,)."""
+    return np.asarray((found >= least).sum(0))

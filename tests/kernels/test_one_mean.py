@@ -185,3 +185,12 @@ def test_the_fit_at_the_maximum_is_that_of_the_regression(restricted, decades):
         np.testing.assert_allclose(found.fit.beta, general.beta, rtol=0, atol=rounding)
         np.testing.assert_allclose(found.fit.residual, general.residual, rtol=0, atol=rounding)
         np.testing.assert_allclose(found.fit.scores / found.fit.weights, found.fit.residual, rtol=1e-15)
+
+
+@BOTH
+@pytest.mark.parametrize("unit", [1e-30, 1.0, 1e30])
+def test_effects_that_cancel_have_a_mean_of_0(restricted, unit):
+    y, v = np.array([-0.5, 0.5, -0.2, 0.2, 0.1, -0.1]) * unit, np.repeat([0.07, 0.2, 0.13], 2) * unit**2
+    assert highest(one_mean(y, v, restricted=restricted)).fit.beta[0] == 0
+    small = highest(one_mean(y + 1e-13 * unit, v, restricted=restricted)).fit.beta[0]
+    assert small == pytest.approx(1e-13 * unit, rel=1e-2, abs=0)

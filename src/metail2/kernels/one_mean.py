@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metail2.kernels.one_search import weighted_sums
-from metail2.kernels.wls import DOMINANCE, DominatedFit, WeightedFit
+from metail2.kernels.wls import DOMINANCE, ROUNDING, DominatedFit, WeightedFit
 
 Floats = NDArray[np.float64]
 
@@ -76,9 +76,11 @@ class OneMean(NamedTuple):
         z, weights = self.powers[1], np.reciprocal(self.vi + tau2)
         total, away = self.powers[:2].dot(weights).tolist()
         mean = away / total
-        residual = z - mean
+        residual, level = z - mean, self.origin + mean
+        if abs(level) < ROUNDING * abs(self.origin):  # the effects cancel, and no digit of it is meant
+            level = 0.0
         dominated = 1 / (self.smallest + tau2) > DOMINANCE * total
-        beta, covariance = np.array([self.origin + mean]), np.array([[1 / total]])
+        beta, covariance = np.array([level]), np.array([[1 / total]])
         return (DominatedFit if dominated else WeightedFit)(beta, covariance, residual, weights, weights * residual)
 
 

@@ -8,13 +8,6 @@ import metail2 as m2
 from metail2.effects.transforms import freeman_tukey_backward
 
 
-@pytest.mark.parametrize(
-    ("measure", "columns"),
-    [
-        ("HR", {"hr": [0.8, 0.7], "ci_lower": [0.6, 0.5], "ci_upper": [1.0667, 0.98]}),
-        ("GEN", {"yi": [0.1, 0.3], "ci_lower": [-0.2, -0.1], "ci_upper": [0.41, 0.72]}),
-    ],
-)
 def test_an_exact_regression_is_told_as_one():
     line = m2.EffectSizes.from_arrays([1.0, 2, 3, 4, 5], [0.1] * 5, moderators={"x": [1.0, 2, 3, 4, 5]})
     text = m2.pool(line, moderators="x").summary()
@@ -30,6 +23,13 @@ def test_headings_read_as_they_were_given():
     assert m2.pool(given).studies()["group"].tolist() == ["1", "", "2"]
 
 
+@pytest.mark.parametrize(
+    ("measure", "columns"),
+    [
+        ("HR", {"hr": [0.8, 0.7], "ci_lower": [0.6, 0.5], "ci_upper": [1.0667, 0.98]}),
+        ("GEN", {"yi": [0.1, 0.3], "ci_lower": [-0.2, -0.1], "ci_upper": [0.41, 0.72]}),
+    ],
+)
 def test_a_printed_interval_does_not_replace_the_computed_one(measure, columns):
     effects = m2.effect_sizes(pd.DataFrame(columns), measure)
     studies = m2.pool(effects).studies()

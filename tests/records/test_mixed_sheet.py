@@ -123,6 +123,28 @@ def test_the_method_for_medians_is_that_asked_for():
 
 
 # ----------------------------------------------------------------------- mean differences, ratios and other scales
+def test_the_standard_error_of_an_effect_is_read_by_metafors_name_for_it():
+    effects = m2.harmonise(sheet(A={"yi": 0.4, "sei": 0.2}, B={"estimate": math.e, "sei": 0.3}), measure="OR")
+    assert effects.yi == pytest.approx([0.4, 1], rel=1e-15)
+    assert effects.vi == pytest.approx([0.04, 0.09], rel=1e-15)
+    assert steps(effects).loc["sei", "quotes"] == "column 'sei'"
+    assert steps(effects).loc["se", "basis"] == "derived"
+    assert one("HR", log_hr=0.4, sei=0.2) == pytest.approx((0.4, 0.04), rel=1e-15)
+    assert one("OR", estimate=math.e, se=0.9, sei=0.3) == pytest.approx((1, 0.09), rel=1e-15)
+    assert refused(measure="OR", estimate=2.0, sei=0.9, ci_lower=1.5, ci_upper=2.7) == (
+        "A: column 'sei' is 0.9, but it must be the standard error of the log odds ratio, which the interval from 1.5 "
+        "to 2.7 puts at 0.150; correct the entry."
+    )
+
+
+def test_a_standard_error_is_that_of_a_mean_only_beside_a_mean():
+    mean = {"mean": 5.0, "n": 25.0}
+    assert one("MNLN", **mean, se=0.4) == pytest.approx((math.log(5), 0.4**2 / 25), rel=1e-15)
+    assert one("MNLN", **mean, sei=0.4, yi=math.log(5)) == pytest.approx((math.log(5), 0.16), rel=1e-15)
+    assert one("SDLN", mean=5.0, n=25.0, se=0.4) == pytest.approx((math.log(2) + 1 / 48, 1 / 48), rel=1e-15)
+    assert one("SDLN", estimate=2.0, n=25.0, se=0.4) == pytest.approx((math.log(2), 0.16), rel=1e-15)
+
+
 def test_mean_differences_take_the_t_distribution_where_sizes_are_printed():
     t43 = stats.t.ppf(0.975, 43)
     limits = {"estimate": 1.2, "ci_lower": 0.2, "ci_upper": 2.2}

@@ -164,7 +164,8 @@ def harmonise(
     ``events1 percent1 time1``          events, their percentage of ``n1``, person-time
     ``mean_change sd_change r``         change in one group; correlation of before and after
     ``estimate``                        the effect as displayed: a ratio for RR, OR, ROM …
-    ``se``                              standard error on the pooled scale (of the log ratio)
+    ``se``                              standard error on the pooled scale (log ratio); beside ``mean``, of the mean
+    ``sei``                             standard error on the pooled scale, never that of a mean
     ``ci_lower ci_upper level``         interval of the estimate, as displayed; its confidence level, 0.95
     ``p t f direction``                 two-sided P, t (or z), F with 1 df; 1 or −1, the sign of the effect
     ``d g r``                           Cohen's d, Hedges' g, point-biserial correlation (or r itself, for COR)

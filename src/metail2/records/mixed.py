@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,6 @@ from metail2.errors import EffectSizeError, MetailWarning, RecordError
 from metail2.records.mixed_arms import complete_arms
 from metail2.records.mixed_columns import (
     ESTIMATES,
-    POOLED,
-    TESTS,
     assumes_r,
     column_sets,
     has_estimates,
@@ -27,7 +26,14 @@ from metail2.records.mixed_columns import (
     own_columns,
 )
 from metail2.records.mixed_contradictions import refuse_cells_against_sizes, refuse_raw_difference
-from metail2.records.mixed_estimates import add_error_from_p, add_error_from_t, add_estimates, refuse_bounded_p
+from metail2.records.mixed_estimates import (
+    add_error_from_p,
+    add_error_from_t,
+    add_estimates,
+    add_pooled_error,
+    refuse_bounded_p,
+)
+from metail2.records.mixed_lacks import lacking, whole
 from metail2.records.mixed_sheet import Derivation, Floats, Mask, Rows, Sheet, read_sheet
 from metail2.records.mixed_trail import Variant, Way, trail
 from metail2.wording import listed
@@ -81,19 +87,60 @@ def harmonise_table(
     assumed_r, assumed_level = (None if isinstance(r, str) else r), (0.95 if isinstance(level, str) else level)
     _check_assumed(chosen, assumed_r, assumed_level)
     sheet = read_sheet(table, chosen, study, named)
-    used = _ways(sheet, chosen, method, assumed_level, assumed_r)
-    if not used and not {*ESTIMATES} & sheet.places.keys():
+    found = results(sheet, chosen, method, assumed_level, assumed_r, zero_cells, Variant(vtype, correction))
+    if not found.used and not {*ESTIMATES} & sheet.places.keys() and not whole(chosen, sheet.places):
         own = {name: column for name, column in columns.items() if name in own_columns(chosen)}
         had = {derivation.quantity for derivation in sheet.derivations}
         column_names(table, chosen, own, had)  # says which columns the measure needs, if they are not there
-    variant = Variant(vtype, correction)
-    yi, vi, amount = _compute(sheet, used, zero_cells, chosen, variant)
-    reasons = _reasons(sheet, chosen, (yi, vi), used, zero_cells)
+    yi, vi, reasons = found.yi, found.vi, found.reasons
     if reasons:
         warnings.warn(missing_message(chosen, sheet.labels, reasons, yi), MetailWarning, stacklevel=3)
-    steps = trail(sheet, used, (yi, vi), amount, reasons, variant)
-    inputs, whole = _inputs(sheet, chosen, used), table.reset_index(drop=True)
-    return EffectSizes(yi, vi, measure, None, inputs, sheet.labels, whole, steps, added=amount)
+    steps = trail(sheet, found.used, (yi, vi), found.added, reasons, Variant(vtype, correction))
+    inputs, copy = _inputs(sheet, chosen, found.used), table.reset_index(drop=True)
+    return EffectSizes(yi, vi, measure, None, inputs, sheet.labels, copy, steps, added=found.added)
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a sheet gives, row by row.
+
+    Attributes
+    ----------
+    used : list of (Way, ndarray)
+        Each way to an effect with the rows that take it.
+    yi, vi : ndarray, shape (k,)
+        Effects and variances; NaN where there is none.
+    added : ndarray, shape (k,)
+        What was added to the cells of each row.
+    lacks : dict of int to tuple of str
+        Row that takes no way → the figures that the nearest one lacks; see `mixed_lacks.lacking`.
+    reasons : dict of int to str
+        Row → why it has no effect or no variance, in the order of the rows.
+    """
+
+    used: Used
+    yi: Floats
+    vi: Floats
+    added: Floats
+    lacks: dict[int, tuple[str, ...]]
+    reasons: dict[int, str]
+
+
+def results(
+    sheet: Sheet,
+    chosen: Measure,
+    method: str,
+    level: float,
+    r: float | None,
+    zero_cells: ZeroCells,
+    variant: Variant,
+) -> Results:
+    """Compute one effect a row of a sheet, which is added to; `harmonise_table` describes the options and errors."""
+    used = _ways(sheet, chosen, method, level, r)
+    yi, vi, amount = _compute(sheet, used, zero_cells, chosen, variant)
+    lacks = _lacks(sheet, chosen, used)
+    reasons = _reasons(sheet, (yi, vi), used, zero_cells) | _missing_reasons(sheet, lacks)
+    return Results(used, yi, vi, amount, lacks, dict(sorted(reasons.items())))
 
 
 def _check_assumed(chosen: Measure, r: float | None, level: float) -> None:
@@ -109,6 +156,7 @@ def _ways(sheet: Sheet, chosen: Measure, method: str, level: float, r: float | N
     """Choose one way for each row, adding to the sheet what it needs; what has to be assumed comes last."""
     refuse_cells_against_sizes(sheet, chosen)
     complete_arms(sheet, chosen, method, level)
+    add_pooled_error(sheet)
     given = [Way(("yi", "vi"), MEASURES["GEN"]), Way(("yi", "se"), MEASURES["GEN"])]
     own = [Way(names, chosen) for names in sorted(column_sets(chosen), key=_without_change)]
     figures, tests = (
@@ -210,46 +258,46 @@ def _prepared(sheet: Sheet, way: Way, rows: Rows, zero_cells: ZeroCells) -> dict
         raise EffectSizeError(sheet.told(Problem(row, name, problem.value, problem.rule), row)) from None
 
 
-def _reasons(
-    sheet: Sheet, chosen: Measure, effects: tuple[Floats, Floats], used: Used, zero_cells: ZeroCells
-) -> dict[int, str]:
-    """Say for each row without a usable variance, in their order, what is missing or undefined."""
+def _reasons(sheet: Sheet, effects: tuple[Floats, Floats], used: Used, zero_cells: ZeroCells) -> dict[int, str]:
+    """Say for each row that takes a way, but has no usable variance, what is undefined."""
     yi, vi = effects
     reasons: dict[int, str] = {}
-    open_ = np.ones(len(sheet), dtype=bool)
     for way, rows in used:
-        open_[rows] = False
         found = undefined_reasons(way.measure, _figures(sheet, way, rows), zero_cells, yi[rows], vi[rows])
         reasons |= {int(rows[place]): reason for place, reason in found.items()}
-    reasons |= _missing_reasons(sheet, chosen, np.flatnonzero(open_))
-    return dict(sorted(reasons.items()))
-
-
-def _missing_reasons(sheet: Sheet, chosen: Measure, rows: Rows) -> dict[int, str]:
-    """Say for rows that take no way what they lack."""
-    names = list(dict.fromkeys([*own_columns(chosen), *POOLED, *ESTIMATES, *TESTS]))
-    patterns = np.column_stack([sheet.has(name)[rows] for name in names])
-    told: dict[bytes, str] = {}
-    reasons = {}
-    for row, pattern in zip(map(int, rows), patterns, strict=True):
-        key = pattern.tobytes()
-        if key not in told:
-            told[key] = _missing(chosen, {name for name, known in zip(names, pattern, strict=True) if known})
-        hint = sheet.hints.get(row)
-        reasons[row] = sheet.undetermined.get(row) or told[key] + (f" ({hint})" if hint else "")
     return reasons
 
 
-def _missing(chosen: Measure, known: set[str]) -> str:
-    """Say what the way of which most is known still lacks."""
-    sets = [*column_sets(chosen), ("yi", "se")]
-    if {"ci_lower", "ci_upper"} <= known or any(test in known and test not in own_columns(chosen) for test in TESTS):
-        known = known | {"se"}  # to be had from these, were there an estimate
-    nearest = max(sets, key=lambda names: len(known.intersection(names)))
-    empty = [name for name in nearest if name not in known]
-    if nearest == ("yi", "se"):
+def _lacks(sheet: Sheet, chosen: Measure, used: Used) -> dict[int, tuple[str, ...]]:
+    """Name what the rows that take no way lack."""
+    open_ = np.ones(len(sheet), dtype=bool)
+    for _, taken in used:
+        open_[taken] = False
+    rows = np.flatnonzero(open_)
+    names = list(dict.fromkeys([*own_columns(chosen), *sheet.values]))
+    patterns = np.column_stack([sheet.has(name)[rows] for name in names])
+    found: dict[bytes, tuple[str, ...]] = {}
+    for pattern in patterns:
+        if pattern.tobytes() not in found:
+            known = {name for name, there in zip(names, pattern, strict=True) if there}
+            found[pattern.tobytes()] = lacking(chosen, known, sheet.places)
+    return {row: found[pattern.tobytes()] for row, pattern in zip(map(int, rows), patterns, strict=True)}
+
+
+def _missing_reasons(sheet: Sheet, lacks: Mapping[int, tuple[str, ...]]) -> dict[int, str]:
+    """Say for rows that take no way what they lack."""
+    reasons = {}
+    for row, empty in lacks.items():
+        hint = sheet.hints.get(row)
+        reasons[row] = sheet.undetermined.get(row) or _told_missing(empty) + (f" ({hint})" if hint else "")
+    return reasons
+
+
+def _told_missing(empty: Sequence[str]) -> str:
+    """Say that the figures which the nearest way lacks are missing."""
+    if {*empty} <= {"yi", "se"}:
         empty = ["the estimate" if name == "yi" else "a standard error, interval, t or P" for name in empty]
-    return f"{listed(empty)} {'is' if len(empty) == 1 else 'are'} missing and cannot be had from what is printed"
+    return f"{listed([*empty])} {'is' if len(empty) == 1 else 'are'} missing and cannot be had from what is printed"
 
 
 def _inputs(sheet: Sheet, chosen: Measure, used: Used) -> dict[str, Floats]:

@@ -13,8 +13,8 @@ ESTIMATES = ("estimate", "se", "ci_lower", "ci_upper", "level")
 """A printed estimate of the effect itself, and what tells its precision."""
 TESTS = ("t", "p")
 """Its test against no effect."""
-POOLED = ("yi", "vi", "se")
-"""The effect and its variance or standard error on the pooled scale."""
+POOLED = ("yi", "vi", "sei", "se")
+"""The effect and its variance or standard error on the pooled scale (``sei`` in metafor's words)."""
 ESTIMATE_IS: Mapping[str, str] = {"HR": "hr", "MC": "mean_change", "MN": "mean"}
 """Measure → its own name for the printed estimate."""
 _NO_INVERSE = ("sine_squared", "square")

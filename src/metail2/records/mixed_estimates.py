@@ -50,6 +50,12 @@ def add_estimates(sheet: Sheet, chosen: Measure, rows: Mask, level: float) -> No
     _error_from_interval(sheet, chosen, rows, level)
 
 
+def add_pooled_error(sheet: Sheet) -> None:
+    """Take ``sei``, which is that of the effect, before ``se``, which may be that of a mean or of another scale."""
+    rows = np.flatnonzero(sheet.has("sei"))
+    sheet.fill(Derivation("se", rows, sheet["sei"][rows], ("sei",), "the printed standard error"))
+
+
 def add_error_from_p(sheet: Sheet, chosen: Measure, rows: Mask) -> None:
     """Add ``se`` from the estimate and its exact two-sided P value, in the rows that have nothing better."""
     if not has_null(chosen):

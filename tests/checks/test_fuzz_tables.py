@@ -103,9 +103,15 @@ def check_effects(findings, frame, code):
         assert told or attempt(lambda: m2.harmonise(frame, measure=code))[0] is not None
     else:
         lost = {row for row, complete in enumerate(effects.complete, start=2) if not complete}
-        assert lost <= told
+        assert all(has_effect(frame.iloc[[row - 2]], code) for row in lost - told)
         assert warned or not lost
     return effects
+
+
+def has_effect(frame, code):
+    """Whether harmonise has the effect of a row from other figures."""
+    effects, _ = attempt(lambda: m2.harmonise(frame, measure=code))
+    return effects is not None and effects.complete.all()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from metail2.checks.definition import ARM_FINDERS, CHECKS, COMPARISON_FINDERS, T
 
 for _module in ("findings", "cells", "impossible", "suspect", "slips", "integer_scales", "disagreement",
                 "disagreement_effects", "disagreement_intervals", "disagreement_arms", "unit_of_analysis", "units",
-                "record_views", "schema_violations", "stored_results"):  # fmt: skip
+                "uncomputed", "record_views", "schema_violations", "stored_results"):  # fmt: skip
     import_module(f"metail2.checks.{_module}")
 
 __all__ = ["ARM_FINDERS", "CHECKS", "COMPARISON_FINDERS", "TABLE_FINDERS"]

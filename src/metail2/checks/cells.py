@@ -1,28 +1,22 @@
-"""Reading of a plain table: cells that are no figures, columns that are not understood, effects that are missing."""
+"""Reading of a plain table: cells that are no figures, columns that are not understood."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from metail2.checks.definition import Finding, Hit, describe, finding, found, of_comparisons
 from metail2.checks.impossible import BOUND_OF_P
-from metail2.checks.view import Floats, View
-from metail2.checks.wide_views import arm_column, known_columns
-from metail2.effects.compute import computed
-from metail2.effects.counts import ZeroCells
+from metail2.checks.view import View
+from metail2.checks.wide_views import known_columns
 from metail2.effects.definition import Measure
-from metail2.effects.effect_sizes import LARGEST
 from metail2.effects.measures import MEASURES
-from metail2.effects.reasons import undefined_reasons
-from metail2.errors import EffectSizeError
-from metail2.records.mixed_columns import ESTIMATE_IS, TESTS, has_estimates, has_null
-from metail2.wording import listed, some
+from metail2.records.mixed_lacks import instead_of
+from metail2.wording import some
 
 TEXT = describe(
     "M001", "error", "text where a number belongs",
@@ -48,12 +42,6 @@ NO_LABEL = describe(
     help="""The column of study labels is empty in a row that holds figures. A result that cannot be named cannot be
     traced to its source, and pooling refuses it. Name the study; remove the row if it is a sum or a remark.""",
 )  # fmt: skip
-NO_COLUMNS = describe(
-    "M004", "error", "columns missing for the measure",
-    help="""The table does not have the columns that the measure is computed from; the message names the set of columns
-    of which most are there, and what is missing from it. Name the columns so, or say where they are:
-    events1="tpos".""",
-)  # fmt: skip
 SAME_COLUMN = describe(
     "M005", "error", "two columns with one name",
     help="""The table has two columns of one name, so that it is not known which of them holds the figures; neither is
@@ -64,14 +52,6 @@ NOTHING = describe(
     help="""The table has no rows, or none of its columns has a name that metail2 knows, so that nothing could be
     checked. Name the columns as in the table of measures (``metail2 measures``), or say where they are:
     events1="tpos".""",
-)  # fmt: skip
-NO_EFFECT = describe(
-    "M007", "warning", "an effect that cannot be computed",
-    help="""The effect of a row, or its variance, cannot be computed: a figure is missing and nothing printed beside it
-    (a standard error, an interval, a median with its quartiles, a percentage, an estimate with its precision) can stand
-    for it; or all are there but one of the two is not defined, as a ratio of means of opposite sign or the variance of
-    a proportion of 0. What cannot be computed is NaN in the table, and the row is left out of a pool, with a warning.
-    Look for the missing figure. Rows in which an error was found are not named again.""",
 )  # fmt: skip
 LOOKALIKE = describe(
     "M008", "note", "a column that may be meant",
@@ -126,14 +106,6 @@ OTHER_NAMES: Mapping[str, str] = {
 }  # fmt: skip
 """Names in other programs' words, small letters without signs → metail2's."""
 
-STANDS_FOR: Mapping[str, tuple[tuple[str, ...], ...]] = {
-    "sd": (("se",), ("mean_lower", "mean_upper"), ("q1", "q3"), ("min", "max")),
-    "mean": (("median",), ("q1", "q3"), ("min", "max")),
-    "events": (("percent",),),
-}
-"""A quantity of an arm → sets of others, each of which it can be had from."""
-MEANS_OF_CHANGE = ("mean_post", "mean_pre")
-"""What a mean change can be had from."""
 INTERVAL = ("estimate", "ci_lower", "ci_upper", "hr")
 """What is printed as infinite where the interval has no end."""
 ESTIMATES = ("estimate", "yi", "mean_change", "hr", "log_hr")
@@ -155,7 +127,7 @@ def reading_findings(table: pd.DataFrame, view: View, study: str | None) -> Iter
     Yields
     ------
     Finding
-        M001 to M006 and M008.
+        M001 to M003, M005, M006 and M008.
     """
     with np.errstate(all="ignore"):
         for hit in (*_text(view), *_infinite(view)):
@@ -166,8 +138,6 @@ def reading_findings(table: pd.DataFrame, view: View, study: str | None) -> Iter
         why = "has no rows" if len(view) == 0 else f"has no column that metail2 knows, but {_columns(table)}"
         yield found(NOTHING, f"the table {why}, so nothing was checked; name the columns as metail2 does",
                     file=view.file)  # fmt: skip
-    elif view.measure is not None:
-        yield from _missing_columns(view, view.measure)
     yield from _lookalikes(table, view, study)
 
 
@@ -247,16 +217,27 @@ def _bounds_of_p(view: View) -> Iterator[Hit]:
         ))  # fmt: skip
 
 
-def _ways_without_p(view: View) -> list[tuple[str, ...]]:
-    """Sets of columns that an effect can be computed from and that the table has, or has substitutes for."""
+def _ways_without_p(view: View) -> list[tuple[Measure, tuple[str, ...]]]:
+    """Sets of columns that an effect can be computed from and that the table has, or has others for instead."""
     measures = MEASURES.values() if view.measure is None else (view.measure,)
-    ways = dict.fromkeys(way for measure in measures for way in measure.family.columns if "p" not in way)
-    return [way for way in ways if all(name in view or _stand_ins(view, name) for name in way)]
+    ways = {way: measure for measure in measures for way in measure.family.columns if "p" not in way}
+    return [(measure, way) for way, measure in ways.items() if all(_had(view, measure, name) for name in way)]
 
 
-def _needs_p(view: View, ways: list[tuple[str, ...]], at: int) -> bool:
+def _had(view: View, measure: Measure, name: str, at: int | None = None) -> bool:
+    """Whether a figure of a row (or a column of it), or others that it may be had from, are given without P."""
+    options = ((name,), *instead_of(measure, name))
+    return any(all(_given(view, other, at) for other in names) for names in options if "p" not in names)
+
+
+def _given(view: View, name: str, at: int | None) -> bool:
+    """Whether there is a figure in a row, or a column of it."""
+    return name in view and (at is None or not np.isnan(view[name][at]))
+
+
+def _needs_p(view: View, ways: list[tuple[Measure, tuple[str, ...]]], at: int) -> bool:
     """Whether a row has half an effect: an estimate without its precision, means without SDs, a direction."""
-    if any(all(_given(view, name, at) or _stand_ins(view, name, at) for name in way) for way in ways):
+    if any(all(_had(view, measure, name, at) for name in way) for measure, way in ways):
         return False
     if all(_given(view, name, at) for name in ("mean_post", "sd_post", "mean_pre", "sd_pre")):
         return False  # a correlation can be assumed
@@ -286,34 +267,6 @@ def _same_columns(table: pd.DataFrame, view: View) -> Iterator[Finding]:
                     file=view.file, column=str(name))  # fmt: skip
 
 
-def _missing_columns(view: View, measure: Measure) -> Iterator[Finding]:
-    """Say which columns are missing from the set of the measure that is nearest to being there."""
-    ways = measure.family.columns
-    if any(all(name in view for name in names) for names in ways) or _has_estimates(view, measure):
-        return
-    takes_changes = any("mean_change" in names for names in ways)
-    if takes_changes and "mean_change" in view and any(name in view for name in PRECISIONS):
-        return  # each row tells what its spread comes from
-    known = {name for names in ways for name in names if name in view or _stand_ins(view, name)}
-    nearest = max(ways, key=lambda names: len(known.intersection(names)) / len(names))
-    missing = [name for name in nearest if name not in known]
-    if missing:
-        yield found(NO_COLUMNS, (
-            f"{measure.code} needs the columns {' '.join(nearest)}, but {listed(missing)} "
-            f'{"is" if len(missing) == 1 else "are"} missing; name a column so, or give {missing[0]}="its name"'
-        ), file=view.file)  # fmt: skip
-
-
-def _has_estimates(view: View, measure: Measure, at: int | None = None) -> bool:
-    """Whether an estimate of the measure's own is printed with its precision (in a row, or somewhere)."""
-    own = [ESTIMATE_IS[measure.code]] if measure.code in ESTIMATE_IS else []
-    names = ["yi", "estimate", *own] if has_estimates(measure) else ["yi"]
-    tells = ("vi", "sei", "se", *(TESTS if has_null(measure) else ()))
-    precise = any(_given(view, name, at) for name in tells)
-    precise = precise or all(_given(view, name, at) for name in ("ci_lower", "ci_upper"))
-    return precise and any(_given(view, name, at) for name in names)
-
-
 def _lookalikes(table: pd.DataFrame, view: View, study: str | None) -> Iterator[Finding]:
     read = {str(column) for cells in view.cells.values() for column in cells.column[:1]} | set(view.labels.columns)
     columns = list(dict.fromkeys(map(str, table.columns)))
@@ -337,94 +290,3 @@ def _plain_names(known: tuple[str, ...]) -> Mapping[str, str]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[\W_]", "", name).casefold()
-
-
-# ---------------------------------------------------------------- effects
-
-
-def uncomputed(view: View, faulty: Collection[int]) -> Iterator[Finding]:
-    """Find rows of a plain table whose effect cannot be computed although no error was found in them.
-
-    Parameters
-    ----------
-    view : View
-        Comparisons, with what could be recomputed.
-    faulty : collection of int
-        Rows of the file in which errors were found.
-
-    Yields
-    ------
-    Finding
-        M007.
-    """
-    if view.measure is None or not len(view):
-        return
-    ways = [
-        names for names in view.measure.family.columns if all(name in view or _stand_ins(view, name) for name in names)
-    ]
-    rows = next(iter(view.cells.values())).row if view.cells else np.empty(0)
-    lost = np.isnan(view.computed["vi"]) | _too_far(view.computed["yi"], view.computed["vi"])
-    for at in np.flatnonzero(lost & ~np.isin(rows, list(faulty))).tolist() if ways else ():
-        says = _why(view, view.measure, ways, at)
-        if says:
-            yield finding(view, Hit(NO_EFFECT, at, "", says))
-
-
-def _why(view: View, measure: Measure, ways: list[tuple[str, ...]], at: int) -> str:
-    """Say why a row has no effect; empty if it has one, or can have one from other figures."""
-    whole = [names for names in ways if all(_given(view, name, at) for name in names)]
-    if whole:
-        return _undefined(view, measure, whole[0], at)
-    if _has_estimates(view, measure, at):
-        return ""
-    missing = [[n for n in names if not _given(view, n, at) and not _stand_ins(view, n, at)] for names in ways]
-    fewest = min(missing, key=len)
-    advice = "look it up" if len(fewest) == 1 else "look them up"
-    return f"has {_nothing_in(view, fewest, at)}, so its {measure.name} cannot be computed; {advice}" if fewest else ""
-
-
-def _nothing_in(view: View, names: list[str], at: int) -> str:
-    """Name the columns that lack a figure, or, where there is no such column, those that would stand for it."""
-    places = [place for name in names for place in ([name] if name in view else _stand_ins(view, name))]
-    places = [place for place in places if not _given(view, place, at)]
-    columns = [repr(str(view.cells[place].column[0])) for place in dict.fromkeys(places)]
-    return f"no figure{'s'[: len(columns) > 1]} in column{'s'[: len(columns) > 1]} {listed(columns)}"
-
-
-def _undefined(view: View, measure: Measure, names: tuple[str, ...], at: int) -> str:
-    inputs: dict[str, Floats] = {name: view[name][at : at + 1] for name in names}
-    try:
-        with np.errstate(all="ignore"):
-            yi, vi = computed(measure, inputs, ZeroCells(), None, ("",))
-    except EffectSizeError as error:
-        return f"has no {measure.name}: {str(error).removeprefix(': ').rstrip('.')}"
-    figures = ", ".join(f"{name} {view.text(at, name)}" for name in names)
-    if not (np.isnan(vi) | _too_far(yi, vi)).any():
-        return ""
-    too_far = "they are too large or too small, as after a slip in an exponent"
-    reason = undefined_reasons(measure, inputs, ZeroCells(), yi, vi).get(0, too_far)
-    lost = f"no {measure.name} can be computed"
-    if np.isfinite(yi).all() and not _too_far(yi, np.ones(1)).any():
-        lost = f"the {measure.name} can be computed, but not its variance"
-    says = f"has figures ({figures}) from which {lost}: {reason}"
-    return f"{says}; check them, or choose another measure"
-
-
-def _too_far(yi: Floats, vi: Floats) -> NDArray[np.bool_]:
-    """Effects that `EffectSizes` refuses, because a fit could not compute with them."""
-    return np.asarray((np.abs(yi) > LARGEST) | (vi > LARGEST) | (vi < 1 / LARGEST))
-
-
-def _given(view: View, name: str, at: int | None) -> bool:
-    """Whether there is a figure in a row, or a column of it."""
-    return name in view and (at is None or not np.isnan(view[name][at]))
-
-
-def _stand_ins(view: View, name: str, at: int | None = None) -> list[str]:
-    """Find other figures (of a row, or columns of the table) that harmonise puts in a quantity's place; else none."""
-    match = re.fullmatch(r"(sd|mean|events)(1|2|_post|_pre|_change|)", name)
-    if match is None:
-        return []
-    sets = [[arm_column(other, match[2]) for other in others] for others in STANDS_FOR[match[1]]]
-    sets += [[*MEANS_OF_CHANGE]] if name == "mean_change" else []
-    return next((names for names in sets if all(_given(view, n, at) for n in names)), [])

@@ -13,6 +13,7 @@ import numpy as np
 
 from metail2.checks.view import Cells
 from metail2.effects.measures import MEASURES, Measure
+from metail2.records.mixed_lacks import may_be_had
 
 CELLS = ("a", "b", "c", "d")
 COUNTS = ("events1", "n1", "events2", "n2")
@@ -20,7 +21,6 @@ TWO_ARMS = frozenset({"events1", "events2", "mean1", "mean2", "median1", "median
 ONE_GROUP = frozenset({"mean", "median", "events", "percent", "mean_change", "mean_pre", "mean_post", "median_pre",
                        "median_post"})  # fmt: skip
 EFFECTS = frozenset({"estimate", "hr", "log_hr", "yi"})
-INTERVALS = frozenset({"ci_lower", "ci_upper", "mean_lower", "mean1_lower", "mean2_lower"})
 SIZES = frozenset({"n", "n1", "n2"})
 PRIVATE = ("auc", "alpha", "items", "r2", "predictors", "aa", "ab", "bb")
 """Quantities of one kind of data, which are no further figures beside those of two arms."""
@@ -65,6 +65,11 @@ class Table:
         return self.any(*TWO_ARMS)
 
     @property
+    def effect(self) -> bool:
+        """Whether the effect itself is printed, or is a difference of printed means."""
+        return self.measure is not None and may_be_had(self.measure, "yi", self.names)
+
+    @property
     def figures(self) -> bool:
         """Whether there is an effect, or raw figures of one could be had from."""
         return self.any(*EFFECTS, *TWO_ARMS, *ONE_GROUP, *SIZES, *CELLS)
@@ -91,16 +96,16 @@ RULES: Mapping[str, Rule] = {
     "r": lambda table: table.designed or table.any("mean_pre", "mean_post") or (
         table.whole_set("r") and not table.two_arms
     ),
-    "level": _with(*INTERVALS),
+    "level": lambda table: any(name.endswith(("_lower", "_upper")) for name in table.names),
     "direction": lambda table: table.any("f", "p") and table.any(*SIZES) and not table.any("events1", "events", *CELLS),
     "f": _with("direction"),
-    "vi": _with("yi", "mean", "mean_change", *EFFECTS),
-    "sei": _with("yi"),
+    "vi": lambda table: table.any("mean", "mean_change", *EFFECTS) or table.effect,
+    "sei": lambda table: table.any(*EFFECTS) or table.effect,
     "v": _with("o_minus_e"),
     "o_minus_e": _with("v"),
     "hr": lambda table: table.measure is None and table.any("ci_lower", "ci_upper", "p", "se"),
     "log_hr": lambda table: table.measure is None and table.any("se", "ci_lower", "p"),
-    "se": _with("mean", "d", "g", *EFFECTS),
+    "se": lambda table: table.any("mean", "d", "g", *EFFECTS) or table.effect,
     "p": lambda table: table.figures,
     "t": lambda table: table.figures,
     "g": _with(*SIZES),

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from metail2.checks.catalogue import ARM_FINDERS, COMPARISON_FINDERS, TABLE_FINDERS
-from metail2.checks.cells import reading_findings, uncomputed
+from metail2.checks.cells import reading_findings
 from metail2.checks.definition import Finder, Finding, finding
 from metail2.checks.findings import Findings
 from metail2.checks.impossible import OFF_SCALE
@@ -17,6 +17,7 @@ from metail2.checks.record_views import record_arms, record_comparisons, record_
 from metail2.checks.relevant import relevant
 from metail2.checks.stored_figures import in_review, measure_of, tables_of
 from metail2.checks.stored_results import stored_differences
+from metail2.checks.uncomputed import uncomputed
 from metail2.checks.view import Cells, Floats, Texts, View
 from metail2.checks.wide_views import arms, cells_of, comparisons, known_columns, rows_of
 from metail2.effects.compute import from_prepared, prepared
@@ -115,7 +116,7 @@ def _of_table(
     found = list(reading_findings(data, whole, study))
     hits, whole = _hits(per_arm, whole)
     found += [*hits, *(_found(TABLE_FINDERS, whole) if whole.cells else ())]
-    return [*found, *uncomputed(whole, _faulty(found))]
+    return [*found, *uncomputed(whole, found)]
 
 
 def _of_analyses(review: Review) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ import pandas as pd
 from metail2.checks.view import Cells, Texts, View, Whole
 from metail2.effects.definition import Measure
 from metail2.effects.measures import MEASURES
+from metail2.records.mixed_columns import known_columns as columns_of
 from metail2.records.study_table import MISSING, ROW
 
 ARM_QUANTITIES = ("n", "mean", "sd", "se", "mean_lower", "mean_upper", "median", "q1", "q3", "min", "max", "events",
@@ -44,8 +45,9 @@ def known_columns(measure: Measure | None) -> tuple[str, ...]:
 
 @cache
 def _known_columns(code: str) -> tuple[str, ...]:
-    families = [MEASURES[code].family] if code else [entry.family for entry in MEASURES.values()]
-    own = [name for family in families for names in family.columns for name in names]
+    measures = [MEASURES[code]] if code else list(MEASURES.values())
+    own = [name for measure in measures for names in measure.family.columns for name in names]
+    own += [name for measure in measures for name in columns_of(measure)]
     arms = [arm_column(quantity, suffix) for suffix in SUFFIXES for quantity in ARM_QUANTITIES]
     return tuple(dict.fromkeys([*own, *arms, *CONTRAST_QUANTITIES]))
 

@@ -133,7 +133,7 @@ def column_names(
     """The first of the family's column sets that is meant and there whole, as {metail2 name: column in the frame}.
 
     Figures `had` from others are not missing. Where none were looked for (None), the message names the standard errors
-    that `harmonise` would put in the place of SDs.
+    and means that `harmonise` would put in the place of SDs and mean changes.
     """
     known = list(dict.fromkeys(name for names in chosen.family.columns for name in names))
     for name, source in given.items():
@@ -153,25 +153,30 @@ def column_names(
         [name for name, place in places.items() if place not in frame.columns and name not in (had or ())]
         for places in ways
     ]
-    nearest = max(range(len(ways)), key=lambda i: (len(ways[i]) - len(lacking[i]), -len(lacking[i])))
+    there = frame.columns if had is None else ()
+    left = [sum(not _instead(name, there) for name in names) for names in lacking]
+    nearest = max(range(len(ways)), key=lambda i: (not left[i], len(ways[i]) - left[i], -left[i]))
     missing = lacking[nearest]
     if not missing:
         return ways[nearest]
     raise EffectSizeError(
-        f"{chosen.code} needs the columns {_ways(chosen)}; {_missing(missing, frame.columns if had is None else ())}. "
+        f"{chosen.code} needs the columns {_ways(chosen)}; {_missing(missing, there)}. "
         f'The table has {_found(frame)}; name a column as {missing[0]}="its name".'
     )
 
 
+def _instead(name: str, there: Collection[str]) -> tuple[str, ...]:
+    """Name what is there that `harmonise` would put in the place of an SD or a mean change; else nothing."""
+    others = ("mean_post", "mean_pre") if name == "mean_change" else (f"se{name[2:]}",) if name.startswith("sd") else ()
+    return others if all(other in there for other in others) else ()
+
+
 def _missing(names: Sequence[str], there: Collection[str]) -> str:
-    """Say what is missing, and which standard errors `harmonise` would put in the place of SDs."""
-    errors = {f"se{name[2:]}": name for name in names if name.startswith("sd") and f"se{name[2:]}" in there}
+    """Say what is missing, and what `harmonise` would take in its place."""
+    taken = {name: _instead(name, there) for name in names if _instead(name, there)}
     says = f"{listed([*names])} {'is' if len(names) == 1 else 'are'} missing"
-    return (
-        f"{says}, but harmonise() takes {listed([*errors])} in place of {listed([*errors.values()])}"
-        if errors
-        else says
-    )
+    others = listed([other for others in taken.values() for other in others])
+    return f"{says}, but harmonise() takes {others} in place of {listed([*taken])}" if taken else says
 
 
 def _ways(chosen: Measure) -> str:

@@ -137,11 +137,12 @@ def test_the_standard_error_of_an_effect_is_read_by_metafors_name_for_it():
     )
 
 
-def test_a_standard_error_is_that_of_a_mean_only_beside_a_mean():
+def test_a_standard_error_is_that_of_a_mean_only_beside_a_mean_or_median():
     mean = {"mean": 5.0, "n": 25.0}
     assert one("MNLN", **mean, se=0.4) == pytest.approx((math.log(5), 0.4**2 / 25), rel=1e-15)
     assert one("MNLN", **mean, sei=0.4, yi=math.log(5)) == pytest.approx((math.log(5), 0.16), rel=1e-15)
     assert one("SDLN", mean=5.0, n=25.0, se=0.4) == pytest.approx((math.log(2) + 1 / 48, 1 / 48), rel=1e-15)
+    assert one("SDLN", median=5.0, n=25.0, se=0.4) == pytest.approx((math.log(2) + 1 / 48, 1 / 48), rel=1e-15)
     assert one("SDLN", estimate=2.0, n=25.0, se=0.4) == pytest.approx((math.log(2), 0.16), rel=1e-15)
 
 

@@ -105,7 +105,7 @@ RULES: Mapping[str, Rule] = {
     "o_minus_e": _with("v"),
     "hr": lambda table: table.measure is None and table.any("ci_lower", "ci_upper", "p", "se"),
     "log_hr": lambda table: table.measure is None and table.any("se", "ci_lower", "p"),
-    "se": lambda table: table.any("mean", "d", "g", *EFFECTS) or table.effect,
+    "se": lambda table: table.any("mean", "median", "d", "g", *EFFECTS) or table.effect,
     "p": lambda table: table.figures,
     "t": lambda table: table.figures,
     "g": _with(*SIZES),

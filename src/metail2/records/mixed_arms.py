@@ -111,8 +111,9 @@ def _missing(sheet: Sheet, wanted: str, *needed: str) -> Rows:
 
 def _sd_from_se(sheet: Sheet, arm: Arm) -> None:
     sources = (arm("se"), arm.n)
-    # of one group, se is that of the mean only beside a mean; else it is that of the effect
-    rows = _missing(sheet, arm("sd"), *sources, *(() if arm.suffix else (arm("mean"),)))
+    rows = _missing(sheet, arm("sd"), *sources)
+    if not arm.suffix:  # then se is that of the mean only beside a mean or median; else it is that of the effect
+        rows = rows[(sheet.has("mean") | sheet.has("median"))[rows]]
     values = sheet.convert(sd_from_se, rows, sources)
     sheet.fill(Derivation(arm("sd"), rows, values, sources, "SD from standard error", "SE·√n", HANDBOOK))
 

@@ -140,9 +140,9 @@ MEASURES = ", ".join(m2.MEASURES)
 WRONG_USE = {
     "--measure RRR": f"Unknown measure 'RRR'. Did you mean 'RR'? Choose from: {MEASURES}.",
     "--measure RR --column events9=x": "Unknown column of RR 'events9'. Did you mean 'events2'? Choose from: events1, "
-    "n1, events2, n2, a, b, c, d, percent1, percent2, estimate, se, ci_lower, ci_upper, level, t, p, yi, vi.",
+    "n1, events2, n2, a, b, c, d, percent1, percent2, estimate, se, ci_lower, ci_upper, level, t, p, yi, vi, sei.",
     "--measure RR --column frame=x": "Unknown column of RR 'frame'. Choose from: events1, n1, events2, n2, a, b, c, d, "
-    "percent1, percent2, estimate, se, ci_lower, ci_upper, level, t, p, yi, vi.",
+    "percent1, percent2, estimate, se, ci_lower, ci_upper, level, t, p, yi, vi, sei.",
     "--measure GEN --column yi": "--column is 'yi'; write NAME=COLUMN with a NAME of: yi, vi, sei, "
     "estimate, se, ci_lower, ci_upper, level, t, p.",
     "--measure RR --column n1=a --column n1=b": "--column n1 is given twice; give it once.",

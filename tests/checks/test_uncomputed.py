@@ -96,6 +96,8 @@ def test_a_lost_row_is_told_and_a_computed_one_is_not(measure, columns, says):
     [
         ("OR", {"estimate": [0.8, 1.1, 0.9]}, "OR needs the columns estimate se, but se is missing; name a column so, "
          'or give se="its name"'),
+        ("SMD", {"mean1": 1.0, "n1": 10, "mean2": 2.0, "n2": 10}, "SMD needs the columns mean1 sd1 n1 mean2 sd2 n2, "
+         'but sd1 and sd2 are missing; name a column so, or give sd1="its name"'),
         ("MC", {"mean_post": 1.0, "mean_pre": 0.5, "n": 30}, "MC needs the columns mean_post mean_pre sd_change n, but "
          'sd_change is missing; name a column so, or give sd_change="its name"'),
         ("SMCR", {"mean_post": 1.0, "mean_pre": 0.5, "se_pre": 2.0, "n": 30}, "SMCR needs the columns mean_post "

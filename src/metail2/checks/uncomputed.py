@@ -81,7 +81,12 @@ def _missing_columns(view: View, measure: Measure) -> Finding:
     """Say which columns are missing from the set of the measure that is nearest to being there."""
     sets = dict.fromkeys((*measure.family.columns, *ways(measure)))
     missing = {names: [name for name in names if not may_be_had(measure, name, view.cells)] for names in sets}
-    nearest = min(missing, key=lambda names: len(missing[names]) / len(names))
+
+    def distance(names: tuple[str, ...]) -> float:
+        # means give a direction too, but beside them SDs are likelier to be meant than an F or a P
+        return (len(missing[names]) + ("direction" in {*names} - {*view.cells})) / len(names)
+
+    nearest = min(missing, key=distance)
     lacks = missing[nearest]
     shown = [other for name in nearest for other in _there(measure, name, view.cells)]
     return found(NO_COLUMNS, (

@@ -314,6 +314,8 @@ def test_only_a_common_effect_predicts_no_new_study(tau2):
     )
     found = m2.MixedCounts("OR", "CM.EL", tau2=tau2).fit(m2.effect_sizes(table, "OR")).predict()
     assert found["pi_lower"].isna().all() == (tau2 == "CE")
+    why = "no prediction interval: a common-effect model has no between-study variance"
+    assert (found["note"] == (why if tau2 == "CE" else "")).all()
     assert found["ci_lower"].notna().all()
 
 

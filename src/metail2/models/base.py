@@ -20,8 +20,6 @@ from metail2.results import STUDY_COLUMNS
 from metail2.wording import listed, some
 
 Floats = NDArray[np.float64]
-COMMON_EFFECT = "a common-effect model has no between-study variance"
-"""Why it has no prediction interval."""
 COMPANION_COLUMNS = ("term", "test", "ci_lower", "ci_upper", "p_value", "pi_lower", "pi_upper", "reason")
 
 
@@ -58,6 +56,13 @@ def warn_left_out(effects: EffectSizes, used: NDArray[np.int64]) -> None:
             MetailWarning,
             stacklevel=4,
         )
+
+
+def no_new_study(k: int, tau2: str = "") -> str:
+    """Say why nothing is known about the effect of a new study from `k` others, `tau2` being the estimator; or ""."""
+    if tau2 == "CE":
+        return "a common-effect model has no between-study variance"
+    return f"it needs at least 3 studies, and there {'is' if k == 1 else 'are'} {k}" if k < 3 else ""
 
 
 @dataclass(frozen=True, eq=False)

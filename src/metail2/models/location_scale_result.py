@@ -13,7 +13,7 @@ from metail2.errors import ModelError
 from metail2.kernels.heterogeneity import Heterogeneity, h2_from_tau2, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import JointTest, Wald, chi2_upper, joint_test, quantile, wald
 from metail2.kernels.location_scale import LINKS, LocationScaleFit
-from metail2.models.base import PooledResult, likelihood_columns, study_table
+from metail2.models.base import PooledResult, likelihood_columns, no_new_study, study_table
 from metail2.models.checks import chosen_level
 from metail2.models.corrections import correction_notes
 from metail2.models.design import Design, NewData
@@ -191,9 +191,9 @@ class LocationScaleResult(PooledResult):
         Returns
         -------
         DataFrame
-            ``estimate se ci_lower ci_upper tau2 pi_lower pi_upper``, one row each. The prediction interval uses the
-            quantile of the test (t with k − p df at least) and √(SE² + τ²) with the row's own τ²; it is NaN for fewer
-            than 3 studies.
+            ``estimate se ci_lower ci_upper tau2 pi_lower pi_upper note``, one row each. The prediction interval uses
+            the quantile of the test (t with k − p df at least) and √(SE² + τ²) with the row's own τ²; `note` says why
+            there is none.
 
         Raises
         ------
@@ -206,11 +206,13 @@ class LocationScaleResult(PooledResult):
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
         found = wald(x @ self.wald.estimate, variance, self.wald.df, level)
         df = float(self.wald.df) if np.isfinite(self.wald.df) else float(self.k - len(self.terms))
-        half = quantile(level, df) * np.sqrt(variance + tau2) if self.k > 2 else np.full(len(x), NAN)
+        why = no_new_study(self.k)
+        half = np.full(len(x), NAN) if why else quantile(level, df) * np.sqrt(variance + tau2)
         return pd.DataFrame(
             {
                 "estimate": found.estimate, "se": found.se, "ci_lower": found.lower, "ci_upper": found.upper,
                 "tau2": tau2, "pi_lower": found.estimate - half, "pi_upper": found.estimate + half,
+                "note": f"no prediction interval: {why}" if why else "",
             }
         )  # fmt: skip
 
@@ -314,7 +316,7 @@ class LocationScaleResult(PooledResult):
     def _no_prediction(self) -> str:
         if self.terms != ("intercept",) or not self._is_constant:
             return "with moderators it depends on their values (use predict)"
-        return f"it needs at least 3 studies, and there are {self.k}" if self.k < 3 else ""
+        return no_new_study(self.k)
 
     def _reasons(self) -> list[str]:
         """Why what is NaN in `glance` is NaN, and what else a reader must know."""

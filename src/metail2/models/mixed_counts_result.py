@@ -17,7 +17,7 @@ from metail2.kernels.count_models import HeterogeneityTests
 from metail2.kernels.heterogeneity import h2_from_tau2, heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import chi2_upper, joint_test, wald
 from metail2.kernels.prediction import ScaledT
-from metail2.models.base import COMMON_EFFECT, PooledResult, likelihood_columns, study_table
+from metail2.models.base import PooledResult, likelihood_columns, no_new_study, study_table
 from metail2.models.checks import chosen_level
 from metail2.models.count_arms import common_events_note, corrected_note
 from metail2.models.design import Design, NewData
@@ -214,9 +214,7 @@ class MixedCountsResult(PooledResult):
             return "there is no estimate"
         if self.terms != ("intercept",):
             return "with moderators it depends on their values (use predict)"
-        if self.spec.tau2 == "CE":
-            return COMMON_EFFECT
-        return f"it needs at least 3 studies, and there {'is' if self.k == 1 else 'are'} {self.k}" if self.k < 3 else ""
+        return no_new_study(self.k, self.spec.tau2)
 
     def predict(self, new: NewData | None = None, level: float | None = None) -> pd.DataFrame:
         """Return the expected effect at new values of the moderators.
@@ -231,18 +229,19 @@ class MixedCountsResult(PooledResult):
         Returns
         -------
         DataFrame
-            ``estimate se ci_lower ci_upper pi_lower pi_upper``, on the pooled scale; the prediction interval by t with
-            k − p df and √(SE² + τ²), NaN where there is no estimate, no τ² (a common effect) or fewer than 3 studies.
+            ``estimate se ci_lower ci_upper pi_lower pi_upper note``, on the pooled scale; the prediction interval by t
+            with k − p df and √(SE² + τ²); `note` says why there is none.
         """
         level = chosen_level(level, self.spec.level)
         x = self.design.x if new is None else self.design.encode(new)
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
         found = wald(x @ self.wald.estimate, variance, np.inf, level)
-        df = 0 if self.k < 3 or self.spec.tau2 == "CE" else self._df
+        why = "there is no estimate" if self.reason else no_new_study(self.k, self.spec.tau2)
+        df = 0 if why else self._df
         lower, upper = ScaledT(found.estimate, np.sqrt(variance + self.tau2), df).interval(level)
         return pd.DataFrame({
             "estimate": found.estimate, "se": found.se, "ci_lower": found.lower, "ci_upper": found.upper,
-            "pi_lower": lower, "pi_upper": upper,
+            "pi_lower": lower, "pi_upper": upper, "note": f"no prediction interval: {why}" if why else "",
         })  # fmt: skip
 
     def studies(self) -> pd.DataFrame:

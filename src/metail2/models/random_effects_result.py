@@ -22,7 +22,7 @@ from metail2.kernels.prediction import PREDICTION, SIMULATED, Predictive
 from metail2.kernels.tau2 import Tau2Estimate
 from metail2.kernels.tau2_intervals import TAU2_INTERVALS
 from metail2.kernels.wls import WeightedFit
-from metail2.models.base import COMMON_EFFECT, COMPANION_COLUMNS, PooledResult, likelihood_columns, study_table
+from metail2.models.base import COMPANION_COLUMNS, PooledResult, likelihood_columns, no_new_study, study_table
 from metail2.models.checks import check_count, check_seed, chosen_level
 from metail2.models.corrections import correction_notes
 from metail2.models.design import Design, NewData
@@ -209,13 +209,7 @@ class RandomEffectsResult(PooledResult):
         """Why no prediction interval is shown by default; empty if one is."""
         if self.terms != ("intercept",):
             return "with moderators it depends on their values (use predict)"
-        return self._no_new_study()
-
-    def _no_new_study(self) -> str:
-        """Why nothing is known about the effect of a new study, also with moderators; empty if something is."""
-        if self.spec.tau2 == "CE":
-            return COMMON_EFFECT
-        return f"it needs at least 3 studies, and there {'is' if self.k == 1 else 'are'} {self.k}" if self.k < 3 else ""
+        return no_new_study(self.k, self.spec.tau2)
 
     def tau2_interval(self, level: float | None = None, method: str = "q_profile") -> HeterogeneityInterval:
         """Return confidence limits for τ², τ, I² and H²; see `HeterogeneityInterval`.
@@ -287,7 +281,7 @@ class RandomEffectsResult(PooledResult):
         variance = np.einsum("ij,jk,ik->i", x, self.covariance, x)
         found = wald(x @ self.wald.estimate, variance, self._contrast_df(x), level)
         df = found.df if np.isfinite(found.df).all() else float(self.k - len(self.terms))
-        why = self._no_new_study()
+        why = no_new_study(self.k, self.spec.tau2)
         half = np.full(len(x), NAN) if why else quantiles(level, df) * np.sqrt(variance + self.tau2)
         return pd.DataFrame(
             {
@@ -363,7 +357,7 @@ class RandomEffectsResult(PooledResult):
     @cached_property
     def _glance(self) -> dict[str, object]:
         lower, upper = (NAN, NAN) if self._no_prediction() else self.prediction_interval(self.spec.level)
-        typical = self.spread.typical_variance
+        typical, (se, gradient) = self.spread.typical_variance, self.tau2_estimate.measured()
         values: dict[str, object] = {
             "k": self.k,
             "p": len(self.terms),
@@ -371,7 +365,7 @@ class RandomEffectsResult(PooledResult):
             "method": self.spec.tau2,
             "test": "z" if self.k == 1 else self.spec.test,
             "tau2": self.tau2,
-            "tau2_se": float(self.tau2_estimate.se),
+            "tau2_se": float(se),
             "i2": self.i2,
             "i2_q": self.i2_q,
             "h2": NAN if self.spec.tau2 == "CE" else float(h2_from_tau2(self.tau2_estimate.value, typical)),
@@ -390,7 +384,7 @@ class RandomEffectsResult(PooledResult):
         return ordered | {
             "level": self.spec.level,
             "iterations": self.tau2_estimate.iterations,
-            "gradient": float(self.tau2_estimate.gradient),
+            "gradient": float(gradient),
             "maxima": int(self.tau2_estimate.maxima),
             "weights": self.spec.weights or "",
             "qm_df_error": self._moderators["qm_df_error"],

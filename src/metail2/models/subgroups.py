@@ -15,7 +15,7 @@ from metail2.effects.effect_sizes import EffectSizes
 from metail2.errors import MetailWarning, ModelError, UnknownChoice
 from metail2.kernels.heterogeneity import heterogeneity, i2_from_q, i2_from_tau2
 from metail2.kernels.inference import JointTest, joint_test
-from metail2.models.base import COMMON_EFFECT, group_labels
+from metail2.models.base import group_labels, no_new_study
 from metail2.models.checks import check_effects
 from metail2.models.doubts import cautions
 from metail2.models.random_effects import RandomEffects
@@ -180,7 +180,7 @@ def _within(result: RandomEffectsResult, own: NDArray[np.bool_]) -> dict[str, ob
     yi, vi = result.fitted.yi[own], result.fitted.vi[own]
     reasons = [STATUS[result.status]] if result.status != "ok" else []
     if result.spec.tau2 == "CE":
-        reasons += [f"no prediction interval: {COMMON_EFFECT}", ASSUMED]
+        reasons += [f"no prediction interval: {no_new_study(result.k, result.spec.tau2)}", ASSUMED]
     elif len(yi) == 1:
         reasons.append("one study, whose interval rests on the τ² of all groups")
     reasons += cautions(result.fitted, result.reference, result.spec.test)
